@@ -1,0 +1,32 @@
+# Every target sets up .venv by itself; a second run starts at once.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test build lab bench
+
+demo: $(READY)
+	@$(BIN)/python tests/demo.py
+
+test: $(READY)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+build: $(READY)
+	@$(BIN)/autograder build
+
+lab: $(READY)
+	@$(BIN)/autograder release --all --update --to build/lab
+	@cd build/lab && $(CURDIR)/$(BIN)/jupyter lab
+
+bench: $(READY)
+	@$(BIN)/python -m pip install -qq -c constraints.txt adversarial-robustness-toolbox
+	@$(BIN)/python tests/benchmarks/smoothing.py
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (about 2 GB, one to three minutes; once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[course,data,test]'
+	@touch $@
