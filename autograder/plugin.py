@@ -1,0 +1,192 @@
+"""The pytest plugin behind every run of checks: in a notebook, in the grader and on the command line."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from autograder.checking import Challenger, CheckResult, seed_key
+from autograder.errors import KitError
+from autograder.protocol import BIND, End, Starved, StudentError, printable
+
+ARGUMENTS = ["--capture=no", "--assert=plain", "--noconftest", "--import-mode=importlib", "-c", os.devnull, "-o", "python_files=public.py hidden.py"]
+WITHOUT = ("cacheprovider", "terminal", "logging", "warnings", "faulthandler", "doctest", "junitxml", "stepwise", "unraisableexception", "threadexception")
+
+
+class Student:
+    """The functions of one submission: `student.certified_radius(0.9, 1.0)` calls behind the pipe."""
+
+    def __init__(self, end: End):
+        self._end = end
+
+    def __getattr__(self, name: str):
+        return partial(self._end.call, name)
+
+
+class Plugin:
+    """Collects the checks, hands them `student`, `challenger` and `reference`, and keeps what they said in `results`.
+
+    Args:
+        join: gives the challenger's end of the pipe for a problem set; called once for every set.
+        secret, student: seed the inputs of the checks.
+        only: the one exercise to check, or all.
+        references: the library's functions by name; hidden checks and exercises whose forerunner failed use them.
+        uses: which earlier exercises an exercise calls, directly or not.
+    """
+
+    def __init__(
+        self,
+        join: Callable[[str], End],
+        secret: bytes,
+        student: str = "",
+        only: str | None = None,
+        references: dict[str, Callable] | None = None,
+        uses: dict[str, Iterable[str]] | None = None,
+    ):
+        self.join, self.secret, self.student_id, self.only = join, secret, student, only
+        self.references, self.uses = references or {}, uses or {}
+        self.results: dict[str, list[CheckResult]] = {}
+        self.exercises: dict[str, None] = {}
+        self.failed: set[str] = set()
+        self.substituted: dict[str, tuple[str, ...]] = {}  # exercise -> earlier ones that the reference stood in for
+        self._ends: dict[str, End] = {}
+
+    # collection
+
+    @pytest.hookimpl
+    def pytest_configure(self, config):
+        config.addinivalue_line("markers", "exercise(name, points, false_fail): what a check judges")
+        config.addinivalue_line("markers", "statement(id): what it verifies")
+
+    @pytest.hookimpl
+    def pytest_collection_modifyitems(self, items):
+        checks = [item for item in items if item.get_closest_marker("exercise")]
+        first = {}
+        for item in checks:
+            first.setdefault((_set(item), _exercise(item)), len(first))
+        self.exercises = dict.fromkeys(name for _, name in first)
+        order = list(self.uses)  # notebook order, where the caller knows it
+        checks.sort(key=lambda item: (_set(item), order.index(name) if (name := _exercise(item)) in order else len(order), first[_set(item), name]))
+        items[:] = [item for item in checks if self.only in (None, _exercise(item))]
+
+    # fixtures
+
+    @pytest.fixture
+    def student(self, request) -> Student:
+        """The student's functions."""
+        item = request.node
+        return Student(self.enter(_set(item), _exercise(item)))
+
+    @pytest.fixture
+    def challenger(self, request) -> Challenger:
+        """The challenger of this check."""
+        return self.challenge(request.node)
+
+    @pytest.fixture
+    def reference(self, request) -> "Reference":
+        """The library's functions, for hidden checks."""
+        return Reference(self.references)
+
+    def challenge(self, item) -> Challenger:
+        """A challenger that draws the inputs of this student and this check."""
+        key = seed_key(self.secret, self.student_id, _set(item), f"{item.path.stem}.{item.name}")
+        return Challenger(key, item.get_closest_marker("exercise").kwargs["false_fail"])
+
+    @pytest.hookimpl
+    def pytest_pyfunc_call(self, pyfuncitem):
+        """Runs the check; where the machine starved the student's process, once more from the start."""
+        values = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+        try:
+            pyfuncitem.obj(**values)
+        except Starved:
+            again = {"student": lambda: Student(self.enter(_set(pyfuncitem), _exercise(pyfuncitem))), "challenger": lambda: self.challenge(pyfuncitem)}
+            pyfuncitem.obj(**{name: again.get(name, lambda value=value: value)() for name, value in values.items()})
+        return True
+
+    def enter(self, problem_set: str, exercise: str) -> End:
+        """The end of the pipe for a check of `exercise`: where an earlier exercise that it calls has failed, the reference stands in for it."""
+        if problem_set not in self._ends:
+            self._ends[problem_set] = self.join(problem_set)
+        end = self._ends[problem_set]
+        end.begin(exercise)
+        end.given.clear()
+        names = tuple(name for name in self.uses.get(exercise, ()) if name in self.failed and name in self.references)
+        end.call(BIND, {name: self.references[name] for name in names})
+        if names:
+            self.substituted[exercise] = names
+        return end
+
+    # results
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        report = yield
+        if report.when == "call" or (report.when == "setup" and not report.passed):
+            mark, exercise = item.get_closest_marker("exercise"), _exercise(item)
+            if not report.passed:
+                self.failed.add(exercise)
+            self.results.setdefault(exercise, []).append(
+                CheckResult(
+                    name=item.name,
+                    statement=item.get_closest_marker("statement").args[0],
+                    hidden=item.path.stem == "hidden",
+                    points=mark.kwargs["points"],
+                    passed=report.passed,
+                    message="" if report.passed else _message(call.excinfo),
+                )
+            )
+        return report
+
+
+class Reference:
+    """The library's functions by name."""
+
+    def __init__(self, functions: dict[str, Callable]):
+        self._functions = functions
+
+    def __getattr__(self, name: str):
+        if name not in self._functions:
+            raise KitError(f"there is no reference of {name!r} here: only hidden checks may use it")
+        return self._functions[name]
+
+
+def _set(item) -> str:
+    return item.path.parent.name
+
+
+def _exercise(item) -> str:
+    return item.get_closest_marker("exercise").args[0]
+
+
+def _message(info) -> str:
+    """What to tell the student of a failed check."""
+    error = info.value
+    text = str(error).split("\nassert ")[0]
+    if isinstance(error, AssertionError | StudentError):
+        return printable(text or "the check failed")
+    if isinstance(error, KitError):
+        return printable(f"the check itself is at fault: {text}")
+    return printable(f"the check could not use what the function returned ({type(error).__name__}: {text})")
+
+
+def run(paths: list[Path], plugin: Plugin) -> None:
+    """Runs the checks of the files through pytest, without cache, terminal, bytecode, other plugins or any configuration of the caller's."""
+    without = [part for name in WITHOUT for part in ("-p", f"no:{name}")]
+    saved = {name: os.environ.get(name) for name in ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")}
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        for name in saved:
+            os.environ.pop(name, None)
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        code = pytest.main([*ARGUMENTS, *without, f"--rootdir={paths[0].parent.parent}", *map(str, paths)], plugins=[plugin])
+    finally:
+        sys.dont_write_bytecode = bytecode
+        for name, value in saved.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise KitError(f"pytest could not run the checks {', '.join(map(str, paths))}: {pytest.ExitCode(code).name}")
