@@ -1,0 +1,298 @@
+"""Grading one submission or many: the challenger runs the checks, the sandboxed adversary the student's code, and the score is what the checks said."""
+
+import hashlib
+import json
+import os
+import platform
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module, metadata
+from pathlib import Path
+
+from tqdm import tqdm
+
+from autograder import releasing, sandbox, submissions
+from autograder.checking import CHECKS, seed_key
+from autograder.course import ROOT, exercises, require_set
+from autograder.errors import KitError
+from autograder.plugin import Plugin, run
+from autograder.protocol import End, Patience, ProtocolError, Starved, StudentError, StudentTimeout, join
+from autograder.reporting import Question, Report, Submission
+from autograder.sandbox import Limits
+
+SECRET_FILE = "secret.key"
+SECRET_VARIABLE = "BACKDOORS_SECRET"
+MOST_RESTARTS = 8
+DEFAULT_LIMITS = Limits()
+MISSING = "NameError: the notebook defines no "
+
+
+class Clock(Patience):
+    """Raises when the process has used more CPU than a limit since `start`, or, far later, when nothing comes at all."""
+
+    def __init__(self, process: sandbox.Process):
+        self.process = process
+        self.start(float("inf"), "")
+
+    def start(self, cpu: float, what: str) -> None:
+        self.limit, self.what = cpu, what
+        self.cpu, self.wall = self.process.cpu(), time.monotonic()
+        self.looked = self.wall
+
+    def check(self) -> None:
+        now = time.monotonic()
+        if now - self.looked < 0.1:
+            return
+        self.looked, used = now, self.process.cpu() - self.cpu
+        if used > self.limit:
+            raise StudentTimeout(f"{self.what} took more than {self.limit:g} s of CPU time")
+        if now - self.wall > max(30.0, 10 * self.limit):
+            kind = Starved if used < self.limit / 2 else StudentTimeout
+            raise kind(f"{self.what} did not answer within {max(30.0, 10 * self.limit):g} s")
+
+
+class Adversary(End):
+    """The challenger's end of one submission: starts the student's process, runs the notebook in it, keeps the limits, starts afresh where it died.
+
+    Attributes:
+        flags: what the instructor should know of how the notebook ran.
+    """
+
+    def __init__(self, cells: Sequence[dict], edition: Path, level: int, limits: Limits, seed: int):
+        super().__init__()
+        self.cells, self.edition, self.level, self.limits, self.seed = cells, edition, level, limits, seed
+        self.skipped: dict[int, str] = {}  # cells that ended the process, and how
+        self.raised: dict[str, str] = {}  # what a solution cell raised
+        self.ended: dict[str, str] = {}  # exercises that ended the process, and how
+        self.flags: list[str] = []
+        self.used = 0.0  # CPU seconds of processes that are gone
+        self.process: sandbox.Process | None = None
+        self.exercise = ""
+
+    def begin(self, exercise: str) -> None:
+        self.exercise = exercise
+        if exercise in self.ended:
+            raise StudentError(f"not run: an earlier check of {exercise} ended with: {self.ended[exercise]}")
+        if self.process is None:
+            self._run_notebook()
+        self.clock.start(self.limits.check_cpu, exercise)
+
+    def call(self, target, *args, **kwargs):
+        if self.process is None:
+            raise StudentError("the student's process has ended")
+        try:
+            return super().call(target, *args, **kwargs)
+        except (EOFError, ProtocolError, StudentTimeout) as error:
+            why = f"the process ended by {self.process.died_of()}" if isinstance(error, EOFError) else str(error)
+            why = f"the answer broke the rules of the pipe: {why}" if isinstance(error, ProtocolError) else why
+            self.close()
+            if isinstance(error, Starved):
+                raise
+            self.ended[self.exercise] = why
+            raise StudentError(why) from None
+        except StudentError as error:
+            name = str(error).removeprefix(MISSING)
+            cause = f": its cell raised {self.raised[name]}" if name in self.raised else ""
+            raise StudentError(f"{error}{cause}") from None
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.used += self.process.cpu()
+            self.process.kill()
+            self.process = None
+
+    def _run_notebook(self) -> None:
+        """Starts a process and runs the cells in order; a cell that ends it is left out of a fresh one."""
+        while True:
+            if self.used > self.limits.cpu or len(self.skipped) > MOST_RESTARTS:
+                raise StudentError(f"the submission used up its limit of {self.limits.cpu} s of CPU time or of {MOST_RESTARTS} restarts")
+            self.process = sandbox.start(self.edition, self.level, self.limits)
+            self.clock = Clock(self.process)
+            join(self, self.process.stream, self.clock)
+            self.clock.start(60, "starting the process")
+            self.call("!start", self.seed)
+            self.raised.clear()
+            if all(self._run_cell(index, cell) for index, cell in enumerate(self.cells) if index not in self.skipped):
+                return
+
+    def _run_cell(self, index: int, cell: dict) -> bool:
+        """Runs one cell; False if the process did not survive it."""
+        name = cell["name"] or f"number {index + 1}"
+        self.exercise = f"the cell {name}"
+        self.clock.start(self.limits.cell_cpu, self.exercise)
+        try:
+            raised = self.call("!cell", cell["source"])
+        except (StudentError, Starved) as error:
+            if self.process is not None:  # not the cell: the process itself cannot run cells
+                raise
+            self.skipped[index] = self.raised[name] = str(error)
+            self.flags.append(f"the cell {name} was left out: {error}")
+            return False
+        if raised and type(raised) is str:
+            self.raised[name] = raised
+        return True
+
+
+def grade(
+    problem_set: str,
+    notebook: Path | str | bytes | dict,
+    student: str | None = None,
+    secret: bytes | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    min_sandbox: int = 2,
+    reseed: int = 0,
+) -> Report:
+    """Grades one notebook.
+
+    Args:
+        problem_set: name of a folder of solutions/.
+        notebook: path, bytes or nodes of the submitted notebook.
+        student: id that seeds the inputs; by default the file's stem.
+        secret: course secret; by default the environment's or the course folder's (made on first use).
+        limits: what the submission may use.
+        min_sandbox: lowest sandbox level to accept; 0 grades without one where none holds.
+        reseed: how often an instructor had this student's inputs drawn anew.
+
+    Raises:
+        KitError: if the set is unknown, the notebook cannot be read, or no sandbox of that level holds.
+    """
+    require_set(problem_set)
+    level, secret = sandbox.require(min_sandbox), secret or course_secret()
+    if isinstance(notebook, Path | str):
+        path = str(notebook)
+        student, content = student or Path(notebook).stem, submissions.read_file(notebook)
+    else:
+        student = student or "submission"
+        path, content = f"{student}.ipynb", notebook
+    nodes = submissions.read(content) if isinstance(content, bytes) else submissions.normalise(content)
+    cells, flags = submissions.sanitise(nodes, problem_set)
+    submission = _grade_cells(problem_set, cells, student, path, flags, secret, limits, level, reseed)
+    return _report(problem_set, (submission,), secret, level)
+
+
+def grade_paths(
+    problem_set: str,
+    paths: Sequence[Path | str],
+    secret: bytes | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    min_sandbox: int = 2,
+    reseed: Sequence[str] = (),
+    progress: bool = False,
+) -> tuple[Report, dict[str, float]]:
+    """Grades every notebook found in files, folders and zip archives. One that cannot be read gets no points and a flag that says why.
+
+    Args:
+        reseed: students whose inputs are drawn anew, each as often as it is named.
+
+    Returns:
+        The report, and the seconds that each submission took.
+    """
+    require_set(problem_set)
+    found = submissions.collect(paths, problem_set)
+    if unknown := set(reseed) - {student for student, _, _ in found}:
+        raise KitError(f"reseed names {', '.join(sorted(unknown))}, of whom there is no submission; there are {', '.join(student for student, _, _ in found)}")
+    level, secret = sandbox.require(min_sandbox), secret or course_secret()
+    graded, times = [], {}
+    for student, path, content in tqdm(found, desc="grading", unit="submission", disable=not progress):
+        started = time.monotonic()
+        try:
+            cells, flags = submissions.sanitise(submissions.read(content), problem_set)
+        except submissions.SubmissionError as error:
+            cells, flags = None, [str(error)]
+        graded.append(_grade_cells(problem_set, cells, student, path, flags, secret, limits, level, list(reseed).count(student)))
+        times[student] = time.monotonic() - started
+    return _report(problem_set, tuple(graded), secret, level), times
+
+
+def _grade_cells(
+    problem_set: str, cells: list[dict] | None, student: str, path: str, flags: list[str], secret: bytes, limits: Limits, level: int, reseed: int
+) -> Submission:
+    """The submission's grade; `cells` None is a notebook that could not be read."""
+    flags, results = list(flags), {}
+    if cells is not None:
+        dice = f"{student}|{reseed}" if reseed else student
+        adversary = Adversary(cells, edition(problem_set), level, limits, int.from_bytes(seed_key(secret, dice, problem_set, "notebook")[:7], "big"))
+        plugin = Plugin(lambda _: adversary, secret, dice, references=references(problem_set), uses={one.name: one.uses for one in exercises(problem_set)})
+        try:
+            run(check_files(problem_set), plugin)
+        finally:
+            adversary.close()
+        results = plugin.results
+        flags += dict.fromkeys(adversary.flags)
+        flags += [f"{name} was checked with the reference's {' and '.join(names)}" for name, names in plugin.substituted.items()]
+    if reseed:
+        flags.append(f"the inputs were drawn anew at an instructor's word (reseed {reseed})")
+    if level == 0:
+        flags.append("graded without a sandbox")
+    questions = tuple(
+        Question(one.name, sum(check.points for check in results.get(one.name, ()) if check.passed), one.points, tuple(results.get(one.name, ())))
+        for one in exercises(problem_set)
+    )
+    return Submission(student, path, sum(q.score for q in questions), sum(q.max_score for q in questions), tuple(flags), questions)
+
+
+@cache
+def references(problem_set: str) -> dict[str, Callable]:
+    """The library's functions behind the exercises of a set."""
+    return {one.name: getattr(import_module(one.module), one.name) for one in exercises(problem_set)}
+
+
+@cache
+def edition(problem_set: str) -> Path:
+    """What students are given, in a temporary folder that lives as long as this process."""
+    holder = tempfile.TemporaryDirectory(prefix="edition-")
+    _HOLDERS.append(holder)
+    Path(holder.name).chmod(0o755)
+    return releasing.release(problem_set, Path(holder.name))
+
+
+_HOLDERS: list[tempfile.TemporaryDirectory] = []
+
+
+def course_secret() -> bytes:
+    """The course's secret: the environment's, else the course folder's, made on first use with mode 600."""
+    if text := os.environ.get(SECRET_VARIABLE):
+        return text.encode()
+    path = ROOT / SECRET_FILE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        content = path.read_bytes()
+        if len(content) < 32:
+            raise KitError(f"{path} holds {len(content)} bytes, and a secret has at least 32: restore it, or delete it and regrade everybody") from None
+        return content
+    except OSError as error:
+        raise KitError(f"the course secret cannot be written to {path} ({error.strerror}); set {SECRET_VARIABLE} instead") from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(made := secrets.token_bytes(32))
+        file.flush()
+        os.fsync(file.fileno())
+    return made
+
+
+def fingerprint(secret: bytes) -> str:
+    """What a report says of the secret: enough to see that it changed, nothing that helps to guess it."""
+    return hashlib.sha256(b"fingerprint|" + secret).hexdigest()[:12]
+
+
+def _report(problem_set: str, graded: tuple[Submission, ...], secret: bytes, level: int) -> Report:
+    packages = ("backdoors", "nbgrader", "numpy", "pytest", "scipy", "torch")
+    versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
+    return Report(problem_set, _digest(problem_set), versions, fingerprint(secret), level, graded)
+
+
+@cache
+def _digest(problem_set: str) -> str:
+    """Names the students' edition and the checks that a grade rests on."""
+    digest = hashlib.sha256()
+    for path in [*sorted(edition(problem_set).rglob("*.py")), *check_files(problem_set)]:
+        digest.update(json.dumps([path.name, path.read_text(encoding="utf-8")]).encode())
+    return digest.hexdigest()[:12]
+
+
+def check_files(problem_set: str) -> list[Path]:
+    """The files of a set's checks."""
+    return [path for name in ("public.py", "hidden.py") if (path := CHECKS / problem_set / name).is_file()]

@@ -1,0 +1,7 @@
+# Takes memory until something gives.
+# levels: 3 2
+# exercise: count_votes
+def count_votes(model, x, sigma, n, batch_size, generator):
+    kept = []
+    while True:
+        kept.append(bytearray(1 << 28))
