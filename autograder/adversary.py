@@ -1,4 +1,6 @@
-"""The student's process: runs the cells of a notebook and then answers calls of its functions. It starts inside the sandbox, knows no secret, and imports nothing of the kit.
+"""The student's process: runs the cells of a notebook and then answers calls of its functions.
+
+It starts inside the sandbox, knows no secret, and imports nothing of the kit but the protocol, which lies beside it.
 
 Started as `python adversary.py FD EDITION LIMITS`, with FD one side of a socket pair, EDITION the folder of the students' edition and LIMITS a JSON object.
 """
@@ -53,11 +55,14 @@ SYSTEM_CALLS = {  # name -> number on x86_64, on aarch64
     "mknod": (133, None),
     "mknodat": (259, 33),
 }
-ARCHITECTURES = {"x86_64": (0, 0xC000003E, 56, 435, (62, 234)), "aarch64": (1, 0xC00000B7, 220, 435, (129, 131))}  # column, audit id, clone, clone3, kills
+ARCHITECTURES = {  # column above, audit id, clone, clone3, kill and tgkill
+    "x86_64": (0, 0xC000003E, 56, 435, (62, 234)),
+    "aarch64": (1, 0xC00000B7, 220, 435, (129, 131)),
+}
 
 
 def seccomp_program(machine: str, process: int) -> bytes:
-    """The filter as classic BPF: EPERM for SYSTEM_CALLS, for clone of anything but a thread, and for signals to any process but `process`; ENOSYS for clone3."""
+    """The filter as classic BPF: EPERM for SYSTEM_CALLS, clone of anything but a thread, and signals to any process but `process`; ENOSYS for clone3."""
     column, audit, clone, clone3, kills = ARCHITECTURES[machine]
     allow, kill, refuse = 0x7FFF0000, 0x80000000, 0x00050000
     eperm, enosys, load, equal, at_least, set_, give = refuse | 1, refuse | 38, 0x20, 0x15, 0x35, 0x45, 0x06

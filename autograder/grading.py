@@ -15,8 +15,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from autograder import releasing, sandbox, submissions
-from autograder.checking import CHECKS, seed_key
-from autograder.course import ROOT, exercises, require_set
+from autograder.checking import seed_key
+from autograder.course import ROOT, Exercise, exercises, require_set
 from autograder.errors import KitError
 from autograder.plugin import Plugin, run
 from autograder.protocol import End, Patience, ProtocolError, Starved, StudentError, StudentTimeout, join
@@ -64,8 +64,8 @@ class Adversary(End):
     def __init__(self, cells: Sequence[dict], edition: Path, level: int, limits: Limits, seed: int):
         super().__init__()
         self.cells, self.edition, self.level, self.limits, self.seed = cells, edition, level, limits, seed
-        self.skipped: dict[int, str] = {}  # cells that ended the process, and how
-        self.raised: dict[str, str] = {}  # what a solution cell raised
+        self.skipped: set[int] = set()  # cells that ended the process
+        self.raised: dict[str, str] = {}  # what a cell raised, or how it ended the process
         self.ended: dict[str, str] = {}  # exercises that ended the process, and how
         self.flags: list[str] = []
         self.used = 0.0  # CPU seconds of processes that are gone
@@ -73,11 +73,11 @@ class Adversary(End):
         self.exercise = ""
 
     def begin(self, exercise: str) -> None:
-        self.exercise = exercise
         if exercise in self.ended:
             raise StudentError(f"not run: an earlier check of {exercise} ended with: {self.ended[exercise]}")
         if self.process is None:
             self._run_notebook()
+        self.exercise = exercise
         self.clock.start(self.limits.check_cpu, exercise)
 
     def call(self, target, *args, **kwargs):
@@ -95,7 +95,7 @@ class Adversary(End):
             raise StudentError(why) from None
         except StudentError as error:
             name = str(error).removeprefix(MISSING)
-            cause = f": its cell raised {self.raised[name]}" if name in self.raised else ""
+            cause = f"; in its cell: {self.raised[name]}" if name in self.raised else ""
             raise StudentError(f"{error}{cause}") from None
 
     def close(self) -> None:
@@ -114,21 +114,21 @@ class Adversary(End):
             join(self, self.process.stream, self.clock)
             self.clock.start(60, "starting the process")
             self.call("!start", self.seed)
-            self.raised.clear()
             if all(self._run_cell(index, cell) for index, cell in enumerate(self.cells) if index not in self.skipped):
                 return
 
     def _run_cell(self, index: int, cell: dict) -> bool:
         """Runs one cell; False if the process did not survive it."""
         name = cell["name"] or f"number {index + 1}"
-        self.exercise = f"the cell {name}"
-        self.clock.start(self.limits.cell_cpu, self.exercise)
+        self.exercise = ""
+        self.clock.start(self.limits.cell_cpu, f"the cell {name}")
         try:
             raised = self.call("!cell", cell["source"])
         except (StudentError, Starved) as error:
             if self.process is not None:  # not the cell: the process itself cannot run cells
                 raise
-            self.skipped[index] = self.raised[name] = str(error)
+            self.skipped.add(index)
+            self.raised[name] = str(error)
             self.flags.append(f"the cell {name} was left out: {error}")
             return False
         if raised and type(raised) is str:
@@ -144,6 +144,7 @@ def grade(
     limits: Limits = DEFAULT_LIMITS,
     min_sandbox: int = 2,
     reseed: int = 0,
+    root: Path = ROOT,
 ) -> Report:
     """Grades one notebook.
 
@@ -155,12 +156,13 @@ def grade(
         limits: what the submission may use.
         min_sandbox: lowest sandbox level to accept; 0 grades without one where none holds.
         reseed: how often an instructor had this student's inputs drawn anew.
+        root: the course: the folder that holds solutions/, assignments/ and autograder/checks/.
 
     Raises:
         KitError: if the set is unknown, the notebook cannot be read, or no sandbox of that level holds.
     """
-    require_set(problem_set)
-    level, secret = sandbox.require(min_sandbox), secret or course_secret()
+    require_set(problem_set, root)
+    level, secret = sandbox.require(min_sandbox), secret or course_secret(root)
     if isinstance(notebook, Path | str):
         path = str(notebook)
         student, content = student or Path(notebook).stem, submissions.read_file(notebook)
@@ -168,9 +170,9 @@ def grade(
         student = student or "submission"
         path, content = f"{student}.ipynb", notebook
     nodes = submissions.read(content) if isinstance(content, bytes) else submissions.normalise(content)
-    cells, flags = submissions.sanitise(nodes, problem_set)
-    submission = _grade_cells(problem_set, cells, student, path, flags, secret, limits, level, reseed)
-    return _report(problem_set, (submission,), secret, level)
+    cells, flags = submissions.sanitise(nodes, problem_set, root)
+    submission = _grade_cells(problem_set, cells, student, path, flags, secret, limits, level, reseed, root)
+    return _report(problem_set, (submission,), secret, level, root)
 
 
 def grade_paths(
@@ -181,6 +183,7 @@ def grade_paths(
     min_sandbox: int = 2,
     reseed: Sequence[str] = (),
     progress: bool = False,
+    root: Path = ROOT,
 ) -> tuple[Report, dict[str, float]]:
     """Grades every notebook found in files, folders and zip archives. One that cannot be read gets no points and a flag that says why.
 
@@ -190,34 +193,34 @@ def grade_paths(
     Returns:
         The report, and the seconds that each submission took.
     """
-    require_set(problem_set)
+    require_set(problem_set, root)
     found = submissions.collect(paths, problem_set)
     if unknown := set(reseed) - {student for student, _, _ in found}:
         raise KitError(f"reseed names {', '.join(sorted(unknown))}, of whom there is no submission; there are {', '.join(student for student, _, _ in found)}")
-    level, secret = sandbox.require(min_sandbox), secret or course_secret()
+    level, secret = sandbox.require(min_sandbox), secret or course_secret(root)
     graded, times = [], {}
     for student, path, content in tqdm(found, desc="grading", unit="submission", disable=not progress):
         started = time.monotonic()
         try:
-            cells, flags = submissions.sanitise(submissions.read(content), problem_set)
+            cells, flags = submissions.sanitise(submissions.read(content), problem_set, root)
         except submissions.SubmissionError as error:
             cells, flags = None, [str(error)]
-        graded.append(_grade_cells(problem_set, cells, student, path, flags, secret, limits, level, list(reseed).count(student)))
+        graded.append(_grade_cells(problem_set, cells, student, path, flags, secret, limits, level, list(reseed).count(student), root))
         times[student] = time.monotonic() - started
-    return _report(problem_set, tuple(graded), secret, level), times
+    return _report(problem_set, tuple(graded), secret, level, root), times
 
 
 def _grade_cells(
-    problem_set: str, cells: list[dict] | None, student: str, path: str, flags: list[str], secret: bytes, limits: Limits, level: int, reseed: int
+    problem_set: str, cells: list[dict] | None, student: str, path: str, flags: list[str], secret: bytes, limits: Limits, level: int, reseed: int, root: Path
 ) -> Submission:
     """The submission's grade; `cells` None is a notebook that could not be read."""
     flags, results = list(flags), {}
     if cells is not None:
         dice = f"{student}|{reseed}" if reseed else student
-        adversary = Adversary(cells, edition(problem_set), level, limits, int.from_bytes(seed_key(secret, dice, problem_set, "notebook")[:7], "big"))
-        plugin = Plugin(lambda _: adversary, secret, dice, references=references(problem_set), uses={one.name: one.uses for one in exercises(problem_set)})
+        adversary = Adversary(cells, edition(problem_set, root), level, limits, int.from_bytes(seed_key(secret, dice, problem_set, "notebook")[:7], "big"))
+        plugin = Plugin(lambda _: adversary, secret, dice, references=references(problem_set, root), uses=uses(problem_set, root))
         try:
-            run(check_files(problem_set), plugin)
+            run(check_files(problem_set, root), plugin)
         finally:
             adversary.close()
         results = plugin.results
@@ -229,34 +232,44 @@ def _grade_cells(
         flags.append("graded without a sandbox")
     questions = tuple(
         Question(one.name, sum(check.points for check in results.get(one.name, ()) if check.passed), one.points, tuple(results.get(one.name, ())))
-        for one in exercises(problem_set)
+        for one in _exercises(problem_set, root)
     )
     return Submission(student, path, sum(q.score for q in questions), sum(q.max_score for q in questions), tuple(flags), questions)
 
 
 @cache
-def references(problem_set: str) -> dict[str, Callable]:
+def _exercises(problem_set: str, root: Path) -> list[Exercise]:
+    """The set's exercises, read once a process."""
+    return exercises(problem_set, root)
+
+
+def references(problem_set: str, root: Path = ROOT) -> dict[str, Callable]:
     """The library's functions behind the exercises of a set."""
-    return {one.name: getattr(import_module(one.module), one.name) for one in exercises(problem_set)}
+    return {one.name: getattr(import_module(one.module), one.name) for one in _exercises(problem_set, root)}
+
+
+def uses(problem_set: str, root: Path = ROOT) -> dict[str, tuple[str, ...]]:
+    """Which earlier exercises each exercise calls, in notebook order."""
+    return {one.name: one.uses for one in _exercises(problem_set, root)}
 
 
 @cache
-def edition(problem_set: str) -> Path:
+def edition(problem_set: str, root: Path = ROOT) -> Path:
     """What students are given, in a temporary folder that lives as long as this process."""
     holder = tempfile.TemporaryDirectory(prefix="edition-")
     _HOLDERS.append(holder)
     Path(holder.name).chmod(0o755)
-    return releasing.release(problem_set, Path(holder.name))
+    return releasing.assemble(problem_set, Path(holder.name, problem_set), root=Path(root))
 
 
 _HOLDERS: list[tempfile.TemporaryDirectory] = []
 
 
-def course_secret() -> bytes:
+def course_secret(root: Path = ROOT) -> bytes:
     """The course's secret: the environment's, else the course folder's, made on first use with mode 600."""
     if text := os.environ.get(SECRET_VARIABLE):
         return text.encode()
-    path = ROOT / SECRET_FILE
+    path = Path(root) / SECRET_FILE
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -278,21 +291,21 @@ def fingerprint(secret: bytes) -> str:
     return hashlib.sha256(b"fingerprint|" + secret).hexdigest()[:12]
 
 
-def _report(problem_set: str, graded: tuple[Submission, ...], secret: bytes, level: int) -> Report:
+def _report(problem_set: str, graded: tuple[Submission, ...], secret: bytes, level: int, root: Path) -> Report:
     packages = ("backdoors", "nbgrader", "numpy", "pytest", "scipy", "torch")
     versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
-    return Report(problem_set, _digest(problem_set), versions, fingerprint(secret), level, graded)
+    return Report(problem_set, _digest(problem_set, root), versions, fingerprint(secret), level, graded)
 
 
 @cache
-def _digest(problem_set: str) -> str:
+def _digest(problem_set: str, root: Path) -> str:
     """Names the students' edition and the checks that a grade rests on."""
     digest = hashlib.sha256()
-    for path in [*sorted(edition(problem_set).rglob("*.py")), *check_files(problem_set)]:
+    for path in [*sorted(edition(problem_set, root).rglob("*.py")), *check_files(problem_set, root)]:
         digest.update(json.dumps([path.name, path.read_text(encoding="utf-8")]).encode())
     return digest.hexdigest()[:12]
 
 
-def check_files(problem_set: str) -> list[Path]:
+def check_files(problem_set: str, root: Path = ROOT) -> list[Path]:
     """The files of a set's checks."""
-    return [path for name in ("public.py", "hidden.py") if (path := CHECKS / problem_set / name).is_file()]
+    return [path for name in ("public.py", "hidden.py") if (path := Path(root) / "autograder" / "checks" / problem_set / name).is_file()]

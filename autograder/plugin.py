@@ -10,7 +10,7 @@ import pytest
 
 from autograder.checking import Challenger, CheckResult, seed_key
 from autograder.errors import KitError
-from autograder.protocol import BIND, End, Starved, StudentError, printable
+from autograder.protocol import BIND, End, Starved, StudentError, clean
 
 ARGUMENTS = ["--capture=no", "--assert=plain", "--noconftest", "--import-mode=importlib", "-c", os.devnull, "-o", "python_files=public.py hidden.py"]
 WITHOUT = ("cacheprovider", "terminal", "logging", "warnings", "faulthandler", "doctest", "junitxml", "stepwise", "unraisableexception", "threadexception")
@@ -166,10 +166,10 @@ def _message(info) -> str:
     error = info.value
     text = str(error).split("\nassert ")[0]
     if isinstance(error, AssertionError | StudentError):
-        return printable(text or "the check failed")
+        return clean(text or "the check failed")
     if isinstance(error, KitError):
-        return printable(f"the check itself is at fault: {text}")
-    return printable(f"the check could not use what the function returned ({type(error).__name__}: {text})")
+        return clean(f"the check itself is at fault: {text}")
+    return clean(f"the check could not use what the function returned ({type(error).__name__}: {text})")
 
 
 def run(paths: list[Path], plugin: Plugin) -> None:

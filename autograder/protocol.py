@@ -1,8 +1,8 @@
 """What crosses between challenger and adversary: values and calls, as length-prefixed msgpack frames. No pickle, in either direction.
 
-Both ends run this file, and it imports nothing of the kit. A value is None, bool, int, float, str or bytes, or a tagged list `[tag, ...]`; the bytes of arrays follow
-the header of their frame. What is no value becomes a handle: the other end can call it and do nothing else. Whatever a frame of the other end holds, decoding it raises
-`ProtocolError` or returns exact builtin types, real arrays and handles; it runs no code that the other end chose.
+Both ends run this file, and it imports nothing of the kit. A value is None, bool, int, float, str or bytes, or a tagged list `[tag, ...]`; the bytes of
+arrays follow the header of their frame. What is no value becomes a handle: the other end can call it and do nothing else. Whatever a frame of the other
+end holds, decoding it raises `ProtocolError` or returns exact builtin types, real arrays and handles; it runs no code that the other end chose.
 """
 
 import builtins
@@ -13,6 +13,7 @@ import re
 import socket
 import struct
 import sys
+import unicodedata
 from collections.abc import Callable
 
 import msgpack
@@ -48,10 +49,12 @@ class Starved(StudentTimeout):
     """It reached the limit of wall time with less than half of its CPU time used: the machine may have been busy."""
 
 
-def printable(text: str) -> str:
-    """Control characters out, at most MAX_MESSAGE characters."""
-    text = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text[: MAX_MESSAGE + 1])
-    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def clean(text: object, limit: int = MAX_MESSAGE) -> str:
+    """`text` on one line, without control, direction and surrogate characters, cut at `limit` characters."""
+    text = str(text)[: 4 * limit]
+    kept = ("" if unicodedata.category(c) in ("Cf", "Cs") else " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    line = " ".join("".join(kept).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 class Remote:
@@ -88,7 +91,7 @@ class End:
 
     def error(self, name: str, message: str) -> Exception:
         """The exception that stands for one of the other end."""
-        return StudentError(printable(f"{name}: {message}" if message else name))
+        return StudentError(clean(f"{name}: {message}" if message else name))
 
     def begin(self, exercise: str) -> None:
         """A check of `exercise` begins."""
@@ -302,7 +305,7 @@ class End:
     def _decode_mine(self, number, kind, *, body, level):
         if type(number) is not int or type(kind) is not str:
             raise ProtocolError("a damaged handle")
-        return Remote(self, number, printable(kind))
+        return Remote(self, number, clean(kind))
 
     def _decode_yours(self, number, *, body, level):
         if type(number) is not int or number not in self.given:

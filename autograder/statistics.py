@@ -1,7 +1,7 @@
 """Exact tests with a stated error: each rejects a correct answer with probability at most its `share`, at every sample size.
 
-No normal approximation, no tolerance tuned around a sampled mean: binomial tails are exact, and the Dvoretzky-Kiefer-Wolfowitz inequality with Massart's constant holds for
-every law, continuous or discrete. A check hands each outcome to `challenger.accept`, which adds up the shares.
+No normal approximation, no tolerance tuned around a sampled mean: binomial tails are exact, and the Dvoretzky-Kiefer-Wolfowitz inequality with Massart's
+constant holds for every law, continuous or discrete. A check hands each outcome to `challenger.accept`, which adds up the shares.
 """
 
 from collections.abc import Callable, Sequence

@@ -75,8 +75,8 @@ def open_submission(name: str, secret: str = "reference", student: str = "", san
 
 def results(problem_set: str, notebook: NotebookNode, secret: str) -> dict[str, list]:
     """The results of all checks by exercise, of a notebook run in this process; for code that can be trusted."""
-    uses = {one.name: one.uses for one in exercises(problem_set)}
-    plugin = Plugin(lambda name: in_process(name, notebook), secret.encode(), references=grading.references(problem_set), uses=uses)
+    references, uses = grading.references(problem_set), grading.uses(problem_set)
+    plugin = Plugin(lambda name: in_process(name, notebook), secret.encode(), references=references, uses=uses)
     run(grading.check_files(problem_set), plugin)
     return plugin.results
 
@@ -105,7 +105,7 @@ class _Everywhere(Plugin):
     """A plugin that finds references and uses of whichever set a check is of."""
 
     def enter(self, problem_set: str, exercise: str) -> End:
-        self.references, self.uses = grading.references(problem_set), {one.name: one.uses for one in exercises(problem_set)}
+        self.references, self.uses = grading.references(problem_set), grading.uses(problem_set)
         return super().enter(problem_set, exercise)
 
 

@@ -1,0 +1,123 @@
+"""Small networks and their honest training. All randomness comes from the given generator or seed."""
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import skip_init
+from tqdm import tqdm
+
+from backdoors.data import Split
+
+
+class MLP(nn.Sequential):
+    """Fully connected network with ReLU between its layers; maps a batch (b, ...) of `in_features` numbers each to logits (b, classes).
+
+    `config` holds the arguments it was built from, but the generator.
+    """
+
+    def __init__(self, in_features: int, hidden: tuple[int, ...], classes: int, generator: torch.Generator):
+        _require_positive(in_features=in_features, classes=classes, **{f"hidden[{i}]": width for i, width in enumerate(hidden)})
+        layers: list[nn.Module] = [nn.Flatten()]
+        for width_in, width_out in zip((in_features, *hidden), hidden, strict=False):
+            layers += [_initialised(skip_init(nn.Linear, width_in, width_out), generator), nn.ReLU()]
+        super().__init__(*layers, _initialised(skip_init(nn.Linear, (in_features, *hidden)[-1], classes), generator))
+        self.config = {"in_features": in_features, "hidden": tuple(hidden), "classes": classes}
+
+
+class CNN(nn.Sequential):
+    """Two convolutions of 3x3 (16 and 32 channels), each with ReLU and 2x2 pooling, and a linear layer.
+
+    Maps images (b, channels, size, size), size at least 4, to logits (b, classes).
+    `config` holds the arguments it was built from, but the generator.
+    """
+
+    def __init__(self, channels: int, size: int, classes: int, generator: torch.Generator):
+        _require_positive(channels=channels, classes=classes)
+        if size < 4:
+            raise ValueError(f"size must be at least 4, got {size}")
+        super().__init__(
+            _initialised(skip_init(nn.Conv2d, channels, 16, 3, padding=1), generator),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            _initialised(skip_init(nn.Conv2d, 16, 32, 3, padding=1), generator),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            _initialised(skip_init(nn.Linear, 32 * (size // 4) ** 2, classes), generator),
+        )
+        self.config = {"channels": channels, "size": size, "classes": classes}
+
+
+def train(
+    model: nn.Module,
+    split: Split,
+    epochs: int,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
+    noise_sigma: float = 0.0,
+    seed: int = 0,
+    progress: bool = False,
+) -> nn.Module:
+    """Minimise the cross-entropy with Adam, in place; returns the model in evaluation mode.
+
+    The same seed, model and number of threads give bitwise equal weights.
+
+    Args:
+        model: maps images (b, c, h, w) to logits (b, classes).
+        split: images and labels to train on.
+        epochs: passes over the split, at least 0.
+        batch_size: examples in a step, at least 1.
+        learning_rate: Adam's, above 0.
+        noise_sigma: standard deviation of the fresh Gaussian noise that is added to the images of each step, at least 0; a model that is to be
+            smoothed with sigma is trained with sigma.
+        seed: of the order of the examples and of the noise.
+        progress: show a bar.
+
+    Raises:
+        ValueError: if an argument is out of range; the message names it and its value.
+    """
+    _require_positive(batch_size=batch_size, learning_rate=learning_rate)
+    if epochs < 0 or not noise_sigma >= 0:
+        raise ValueError(f"epochs and noise_sigma must be at least 0, got {epochs} and {noise_sigma}")
+    _require_labels(split)
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    model.train()
+    for _ in tqdm(range(epochs), desc="train", unit="epoch", disable=not progress):
+        for rows in torch.randperm(len(split.labels), generator=generator).split(batch_size):
+            images = split.images[rows]
+            if noise_sigma > 0:
+                images = images + noise_sigma * torch.randn(images.shape, generator=generator).to(images)
+            optimizer.zero_grad()
+            cross_entropy(model(images), split.labels[rows]).backward()
+            optimizer.step()
+    return model.eval()
+
+
+def accuracy(model, split: Split, batch_size: int = 1000) -> float:
+    """The fraction of the images whose label has the largest logit."""
+    _require_positive(batch_size=batch_size)
+    _require_labels(split)
+    with torch.no_grad():
+        batches = zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True)
+        return sum((model(images).argmax(dim=1) == labels).sum().item() for images, labels in batches) / len(split.labels)
+
+
+def _initialised(layer: nn.Linear | nn.Conv2d, generator: torch.Generator) -> nn.Module:
+    """Weights and biases uniform in +-1/sqrt(fan in), torch's own rule for these layers, but from the generator."""
+    bound = layer.weight[0].numel() ** -0.5
+    with torch.no_grad():
+        for parameter in (layer.weight, layer.bias):
+            parameter.uniform_(-bound, bound, generator=generator)
+    return layer
+
+
+def _require_labels(split: Split) -> None:
+    if not len(split.images) == len(split.labels) > 0:
+        raise ValueError(f"split must hold images and as many labels, got {len(split.images)} and {len(split.labels)}")
+
+
+def _require_positive(**arguments: float) -> None:
+    for name, value in arguments.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0, got {value}")

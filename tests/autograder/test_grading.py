@@ -1,0 +1,178 @@
+"""The grader on the real set: whole submissions through the real sandbox."""
+
+import json
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+
+import nbformat
+import pytest
+
+import autograder
+from autograder import grading, trials
+from autograder.course import exercises
+from autograder.errors import KitError
+from autograder.sandbox import Limits
+
+SET = "ps05_smoothing"
+SECRET = b"a secret of the tests"
+QUICK = Limits(cpu=60, check_cpu=3, cell_cpu=5)
+BOUND = """
+def lower_confidence_bound(successes, trials, alpha):
+    {}
+"""
+
+
+def grade(notebook, student="ann", **options):
+    return autograder.grade(SET, notebook, student, **({"secret": SECRET, "limits": QUICK} | options)).submissions[0]
+
+
+def scores(submission):
+    return {question.name: (question.score, question.max_score) for question in submission.questions}
+
+
+def lost(submission):
+    return {question.name for question in submission.questions if question.score < question.max_score}
+
+
+@pytest.fixture(scope="module")
+def perfect():
+    return grade(trials.solved(SET))
+
+
+def test_the_solved_notebook_keeps_every_point(perfect):
+    assert perfect.score == perfect.max_score == sum(one.points for one in exercises(SET))
+    assert perfect.flags == ()
+    assert all(check.passed and check.message == "" for question in perfect.questions for check in question.checks)
+
+
+def test_the_released_notebook_earns_nothing():
+    blank = grade(trials.released(SET))
+    assert blank.score == 0
+    assert all(not check.passed for question in blank.questions for check in question.checks)
+
+
+def test_a_mistake_costs_its_own_exercise_only():
+    submission = grade(trials.submission(SET, BOUND.format("return 0.5")))
+    assert lost(submission) == {"lower_confidence_bound"}
+    assert any("certify was checked with the reference's lower_confidence_bound" in flag for flag in submission.flags)
+
+
+def test_a_public_check_tells_its_counterexample():
+    submission = grade(trials.submission(SET, BOUND.format("return successes / trials")))
+    question = next(question for question in submission.questions if question.name == "lower_confidence_bound")
+    assert any(character.isdigit() for check in question.checks if not check.hidden for character in check.message)
+
+
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        ("import os; os._exit(0)", "the process ended by leaving the process"),
+        ("while True: pass", "took more than 3 s of CPU time"),
+        ("import ctypes; ctypes.string_at(0)", "the process ended by a crash"),
+    ],
+)
+def test_a_dead_or_stuck_process_costs_its_own_exercise(body, words):
+    submission = grade(trials.submission(SET, BOUND.format(body)))
+    assert lost(submission) == {"lower_confidence_bound"}
+    checks = submission.questions[0].checks
+    assert words in checks[0].message
+    assert all(check.message.startswith("not run: an earlier check") for check in checks[1:])
+
+
+def test_a_cell_that_ends_the_process_is_left_out_of_a_fresh_one():
+    submission = grade(trials.submission(SET, BOUND.format("return 0.0") + "import os\nos._exit(3)"))
+    assert lost(submission) == {"lower_confidence_bound"}
+    assert any(flag.startswith("the cell lower_confidence_bound was left out: the process ended") for flag in submission.flags)
+    assert "in its cell: the process ended" in submission.questions[0].checks[0].message
+
+
+def test_a_cell_that_raises_is_named_where_its_function_is_missed():
+    submission = grade(trials.submission(SET, "lower_confidence_bound = undefined_name"))
+    assert "in its cell: NameError: name 'undefined_name' is not defined" in submission.questions[0].checks[0].message
+
+
+def test_the_same_submission_gets_the_same_grade_and_another_student_other_inputs(perfect):
+    wrong = trials.submission(SET, BOUND.format("return successes / trials"))
+    first, again, other = grade(wrong), grade(wrong), grade(wrong, "bob")
+    assert first == again
+    messages = [[check.message for question in one.questions for check in question.checks] for one in (first, other, grade(wrong, reseed=1))]
+    assert messages[0] != messages[1]
+    assert messages[0] != messages[2]
+
+
+def test_reports_say_what_a_grade_rests_on(perfect):
+    report = autograder.grade(SET, trials.released(SET), "ann", secret=SECRET, limits=QUICK)
+    assert report.secret_fingerprint == grading.fingerprint(SECRET) != grading.fingerprint(b"another")
+    assert report.sandbox == 3
+    assert report.versions["torch"]
+    assert SECRET.hex() not in json.dumps(report.to_json())
+
+
+def test_a_class_goes_on_past_what_cannot_be_read(tmp_path):
+    nbformat.write(trials.released(SET), tmp_path / "ann.ipynb")
+    (tmp_path / "bob.ipynb").write_text("this is not JSON")
+    (tmp_path / "cem.ipynb").write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}))
+    report, times = grading.grade_paths(SET, [tmp_path], secret=SECRET, limits=QUICK)
+    by = {one.student: one for one in report.submissions}
+    assert list(by) == ["ann", "bob", "cem"] == list(times)
+    assert "not JSON" in by["bob"].flags[0]
+    assert by["cem"].flags
+    assert {one.max_score for one in by.values()} == {by["ann"].max_score}
+
+
+def test_reseeding_a_student_who_handed_nothing_in_is_an_error(tmp_path):
+    nbformat.write(trials.released(SET), tmp_path / "ann.ipynb")
+    with pytest.raises(KitError, match="reseed names zoe, of whom there is no submission; there are ann"):
+        grading.grade_paths(SET, [tmp_path], secret=SECRET, reseed=["zoe"])
+
+
+def test_an_unknown_set_names_the_known_ones():
+    with pytest.raises(KitError, match=f"unknown problem set 'ps99'.*{SET}"):
+        autograder.grade("ps99", trials.released(SET))
+
+
+def test_the_secret_is_made_once_and_kept_private(tmp_path, monkeypatch):
+    monkeypatch.delenv(grading.SECRET_VARIABLE, raising=False)
+    made = grading.course_secret(tmp_path)
+    assert len(made) == 32
+    assert grading.course_secret(tmp_path) == made
+    assert stat.S_IMODE((tmp_path / grading.SECRET_FILE).stat().st_mode) == 0o600
+    monkeypatch.setenv(grading.SECRET_VARIABLE, "from the environment")
+    assert grading.course_secret(tmp_path) == b"from the environment"
+
+
+def test_a_damaged_secret_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.delenv(grading.SECRET_VARIABLE, raising=False)
+    (tmp_path / grading.SECRET_FILE).write_bytes(b"short")
+    with pytest.raises(KitError, match="holds 5 bytes"):
+        grading.course_secret(tmp_path)
+
+
+def test_the_limit_of_a_whole_submission_holds():
+    looping = trials.solved(SET)
+    for cell in looping.cells:
+        if cell.metadata.get("nbgrader", {}).get("solution") and cell.cell_type == "code":
+            cell.source += "\nwhile True: pass"
+    submission = grade(looping, limits=replace(QUICK, cpu=8, cell_cpu=2))
+    assert submission.score == 0
+    assert any("used up its limit of 8 s" in check.message for question in submission.questions for check in question.checks)
+
+
+@pytest.mark.parametrize("options", [[], ["--sandbox"]])
+def test_the_reference_passes_its_checks_on_the_command_line(options):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"autograder/checks/{SET}", "--submission", "reference", *options],
+        cwd=grading.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
+def test_a_wrong_submission_option_is_explained():
+    command = [sys.executable, "-m", "pytest", f"autograder/checks/{SET}", "--submission", "nowhere.py"]
+    done = subprocess.run(command, cwd=grading.ROOT, capture_output=True, text=True)
+    assert "--submission must be 'reference' or an existing .py or .ipynb file, got 'nowhere.py'" in done.stdout + done.stderr
