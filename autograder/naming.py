@@ -73,16 +73,18 @@ class Library:
         return module, name
 
 
-def needed(source: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def needed(source: str) -> frozenset[str]:
     """The names that must be bound before the source runs, builtins among them; in functions, those that the source binds nowhere."""
     code = _compile(source)
-    return _unbound(code) | (_deferred(code) - _stored(code))
+    return frozenset(_unbound(code) | (_deferred(code) - _stored(code)))
 
 
-def bound(source: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def bound(source: str) -> frozenset[str]:
     """The global names that running the source binds."""
     code = _compile(source)
-    return _stored(code) | {name for nested in _nested(code) for name in _names(nested, "STORE_GLOBAL")}
+    return frozenset(_stored(code) | {name for nested in _nested(code) for name in _names(nested, "STORE_GLOBAL")})
 
 
 @lru_cache  # a set asks the same of one module many times

@@ -126,11 +126,12 @@ class Grade(NbGraderPreprocessor):
                 cell.outputs = [new_output("display_data", shown)]
 
     def _keep(self, report: reporting.Report, task: dict) -> None:
-        """report.json beside the graded notebook; nbgrader copies it to the feedback, so it holds nothing that the feedback does not."""
+        """reports/<set>/<student>.json in the course's folder, for the instructor: out of the folders that nbgrader copies to students."""
         folders = _folders(self)
-        folder = Path(folders.root, folders.format_path(folders.autograded_directory, task["student"], task["assignment"]))
         inside = replace(report.submissions[0], path=os.path.relpath(report.submissions[0].path, folders.root))
-        reporting.write_file(folder / "report.json", reporting.json_bytes(replace(report, submissions=(inside,)).to_json()))
+        place = Path(folders.root, "reports", task["assignment"], f"{task['student']}.json")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        reporting.write_file(place, reporting.json_bytes(replace(report, submissions=(inside,)).to_json()))
 
 
 class SaveScores(SaveAutoGrades):

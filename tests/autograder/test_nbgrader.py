@@ -1,8 +1,11 @@
 """Stock nbgrader with this grader inside, on the tiny course; the challenger is stood in for where its answer is not the point."""
 
+import csv
 import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,8 +13,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from autograder import building, grading, submissions
+from autograder import building, grading, submissions, trials
 from autograder.checking import CheckResult
+from autograder.course import ROOT, exercises
 from autograder.errors import KitError
 from autograder.nbgrader import INTERNAL, is_harmless
 from autograder.reporting import Question, Report, Submission
@@ -152,7 +156,8 @@ def test_feedback_holds_no_script_and_nothing_hidden(course):
     autograde(course, "bob")
     assert page.count("<script") == feedback(course, "bob").count("<script")
     names = {file.name for folder in ("autograded", "feedback") for file in (course.root / folder / "ann").rglob("*") if file.is_file()}
-    assert names <= {f"{SET}.ipynb", f"{SET}.html", "report.json", "numbers.csv"}
+    assert names <= {f"{SET}.ipynb", f"{SET}.html", "numbers.csv"}
+    assert json.loads((course.root / "reports" / SET / "ann.json").read_text())["submissions"][0]["path"] == f"submitted/ann/{SET}/{SET}.ipynb"
 
 
 def test_copied_renamed_and_missing_cells_survive_and_are_noted(course):
@@ -257,3 +262,39 @@ def test_honest_markdown_is_harmless(source):
 )
 def test_hostile_markdown_is_not_harmless(source):
     assert not is_harmless(source)
+
+
+def test_the_stock_commands_grade_the_real_set(tmp_path):
+    """generate_assignment, autograde, generate_feedback and export as an instructor types them, in a course folder of its own, through the sandbox."""
+    real = "ps05_smoothing"
+    environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]), grading.SECRET_VARIABLE: "nbgrader's test"}
+
+    def nbgrader(*arguments):
+        done = subprocess.run(["nbgrader", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    shutil.copytree(ROOT / "solutions" / real, tmp_path / "solutions" / real)
+    shutil.copyfile(ROOT / "nbgrader_config.py", tmp_path / "nbgrader_config.py")
+    wrong = "def lower_confidence_bound(successes, trials, alpha):\n    print('noise', file=__import__('sys').stderr)\n    return successes / trials"
+    for student, notebook in {"ann": trials.solved(real), "bob": trials.submission(real, wrong), "cem": trials.released(real)}.items():
+        place = tmp_path / "submitted" / student / real / f"{real}.ipynb"
+        place.parent.mkdir(parents=True)
+        nbformat.write(notebook, place)
+    nbgrader("generate_assignment", real)
+    assert (tmp_path / "assignments" / real / f"{real}.ipynb").read_bytes() == (ROOT / "assignments" / real / f"{real}.ipynb").read_bytes()
+    nbgrader("autograde", real)
+    nbgrader("generate_feedback", real)
+    nbgrader("export", "--to", "grades.csv")
+    with open(tmp_path / "grades.csv", newline="") as file:
+        scores = {row["student_id"]: (float(row["raw_score"]), row["last_name"]) for row in csv.DictReader(file)}
+    points = {one.name: one.points for one in exercises(real)}
+    assert scores["ann"] == (sum(points.values()), "ann")
+    assert scores["cem"] == (0, "cem")
+    assert sum(points.values()) - points["lower_confidence_bound"] <= scores["bob"][0] < sum(points.values())
+    pages = {student: (tmp_path / "feedback" / student / real / f"{real}.html").read_text() for student in scores}
+    assert "lower_confidence_bound(" in pages["bob"]
+    assert "hidden check of" in pages["ann"]
+    hidden = (ROOT / "autograder" / "checks" / real / "hidden.py").read_text()
+    names = [name.replace("_", " ") for name in re.findall(r"^def test_(\w+)", hidden, re.MULTILINE)]
+    assert names
+    assert not [name for name in names for page in pages.values() if name in page or name.replace(" ", "_") in page]
