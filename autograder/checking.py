@@ -55,10 +55,15 @@ class CheckResult:
 
 
 class Oracle:
-    """A function of the challenger that a student's code may call and do nothing else with. Every row of its first argument is one query."""
+    """A function of the challenger that a student's code may call and do nothing else with. Every row of its first argument is one query.
+
+    With or without a budget, one submission cannot make the challenger hold more than MAX_NUMBERS of its numbers, or answer for rows that hold none.
+    """
+
+    MAX_NUMBERS = 1 << 27
 
     def __init__(self, function: Callable, budget: int | None = None):
-        self.function, self.budget, self.calls = function, budget, []
+        self.function, self.budget, self.calls, self.numbers = function, budget, [], 0
 
     @property
     def queries(self) -> int:
@@ -70,8 +75,11 @@ class Oracle:
 
     def __call__(self, batch, *args):
         shape = getattr(batch, "shape", ())
-        if len(shape) < 2:
+        if len(shape) < 2 or 0 in shape:
             raise ValueError(f"the model takes a batch, one row an input, and got {_shape(batch)}")
+        self.numbers += math.prod(shape)
+        if self.numbers > self.MAX_NUMBERS:
+            raise RuntimeError(f"the model was asked about more than {self.MAX_NUMBERS} numbers")
         if self.budget is not None and self.queries + shape[0] > self.budget:
             raise RuntimeError(f"the budget of {self.budget} queries is spent: {self.queries} asked, {shape[0]} more wanted")
         self.calls.append(int(shape[0]))

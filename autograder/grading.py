@@ -5,7 +5,9 @@ import json
 import os
 import platform
 import secrets
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -33,8 +35,8 @@ MISSING = "NameError: the notebook defines no "
 class Clock(Patience):
     """Raises when the process has used more CPU than a limit since `start`, or, far later, when nothing comes at all."""
 
-    def __init__(self, process: sandbox.Process):
-        self.process = process
+    def __init__(self, process: sandbox.Process, deadline: float):
+        self.process, self.deadline = process, deadline
         self.start(float("inf"), "")
 
     def start(self, cpu: float, what: str) -> None:
@@ -49,6 +51,8 @@ class Clock(Patience):
         self.looked, used = now, self.process.cpu() - self.cpu
         if used > self.limit:
             raise StudentTimeout(f"{self.what} took more than {self.limit:g} s of CPU time")
+        if now > self.deadline:
+            raise StudentTimeout("the submission reached its limit of time")
         if now - self.wall > max(30.0, 10 * self.limit):
             kind = Starved if used < self.limit / 2 else StudentTimeout
             raise kind(f"{self.what} did not answer within {max(30.0, 10 * self.limit):g} s")
@@ -69,6 +73,7 @@ class Adversary(End):
         self.ended: dict[str, str] = {}  # exercises that ended the process, and how
         self.flags: list[str] = []
         self.used = 0.0  # CPU seconds of processes that are gone
+        self.deadline = time.monotonic() + limits.wall
         self.process: sandbox.Process | None = None
         self.exercise = ""
 
@@ -79,6 +84,10 @@ class Adversary(End):
             self._run_notebook()
         self.exercise = exercise
         self.clock.start(self.limits.check_cpu, exercise)
+        _alarm(3 * self.limits.check_cpu)
+
+    def finish(self) -> None:
+        _alarm(0)
 
     def call(self, target, *args, **kwargs):
         if self.process is None:
@@ -99,6 +108,7 @@ class Adversary(End):
             raise StudentError(f"{error}{cause}") from None
 
     def close(self) -> None:
+        _alarm(0)
         if self.process is not None:
             self.used += self.process.cpu()
             self.process.kill()
@@ -107,10 +117,11 @@ class Adversary(End):
     def _run_notebook(self) -> None:
         """Starts a process and runs the cells in order; a cell that ends it is left out of a fresh one."""
         while True:
-            if self.used > self.limits.cpu or len(self.skipped) > MOST_RESTARTS:
-                raise StudentError(f"the submission used up its limit of {self.limits.cpu} s of CPU time or of {MOST_RESTARTS} restarts")
+            if self.used > self.limits.cpu or time.monotonic() > self.deadline or len(self.skipped) > MOST_RESTARTS:
+                limits = f"{self.limits.cpu} s of CPU time, {self.limits.wall} s in all, {MOST_RESTARTS} restarts"
+                raise StudentError(f"the submission used up one of its limits: {limits}")
             self.process = sandbox.start(self.edition, self.level, self.limits)
-            self.clock = Clock(self.process)
+            self.clock = Clock(self.process, self.deadline)
             join(self, self.process.stream, self.clock)
             self.clock.start(60, "starting the process")
             self.call("!start", self.seed)
@@ -134,6 +145,17 @@ class Adversary(End):
         if raised and type(raised) is str:
             self.raised[name] = raised
         return True
+
+
+def _alarm(seconds: float) -> None:
+    """Ends the check that now runs after so many CPU seconds of this process; 0 calls it off. Student code can ask the challenger to work for it."""
+
+    def ring(*_):
+        raise StudentTimeout(f"it made the grader itself work for more than {seconds:g} s")
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGPROF, ring if seconds else signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def grade(

@@ -1,5 +1,6 @@
 """The pytest plugin behind every run of checks: in a notebook, in the grader and on the command line."""
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from autograder.errors import KitError
 from autograder.protocol import BIND, End, Starved, StudentError, clean
 
 ARGUMENTS = ["--capture=no", "--assert=plain", "--noconftest", "--import-mode=importlib", "-c", os.devnull, "-o", "python_files=public.py hidden.py"]
+MOST_LENT = 10**8
 WITHOUT = ("cacheprovider", "terminal", "logging", "warnings", "faulthandler", "doctest", "junitxml", "stepwise", "unraisableexception", "threadexception")
 
 
@@ -104,6 +106,9 @@ class Plugin:
         except Starved:
             again = {"student": lambda: Student(self.enter(_set(pyfuncitem), _exercise(pyfuncitem))), "challenger": lambda: self.challenge(pyfuncitem)}
             pyfuncitem.obj(**{name: again.get(name, lambda value=value: value)() for name, value in values.items()})
+        finally:
+            for end in self._ends.values():
+                end.finish()
         return True
 
     def enter(self, problem_set: str, exercise: str) -> End:
@@ -114,7 +119,7 @@ class Plugin:
         end.begin(exercise)
         end.given.clear()
         names = tuple(name for name in self.uses.get(exercise, ()) if name in self.failed and name in self.references)
-        end.call(BIND, {name: self.references[name] for name in names})
+        end.call(BIND, {name: lent(self.references[name]) for name in names})
         if names:
             self.substituted[exercise] = names
         return end
@@ -151,6 +156,20 @@ class Reference:
         if name not in self._functions:
             raise KitError(f"there is no reference of {name!r} here: only hidden checks may use it")
         return self._functions[name]
+
+
+def lent(function: Callable) -> Callable:
+    """A reference as a student's code may call it: with arguments that cannot make the challenger hold more than MOST_LENT numbers."""
+
+    def bounded(*args, **kwargs):
+        values = (*args, *kwargs.values())
+        counts = [abs(value) for value in values if type(value) is int]
+        numbers = [math.prod(value.shape) for value in values if hasattr(value, "shape")]
+        if max(counts, default=1) * max(numbers, default=1) > MOST_LENT:
+            raise ValueError(f"arguments too large for the grader's own function: counts up to {max(counts)}, arrays of up to {max(numbers)} numbers")
+        return function(*args, **kwargs)
+
+    return bounded
 
 
 def _set(item) -> str:

@@ -29,6 +29,8 @@ MAX_CALL_DEPTH = 16
 MAX_INTEGER_BITS = 1 << 16
 MAX_HANDLES = 100_000
 MAX_MESSAGE = 500
+MAX_DIMENSIONS = 16
+MAX_UNORDERED = 4096  # members of a set or dict: more could be made to collide, at quadratic cost
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex64", "complex128")
 TORCH_DTYPES = (*DTYPES, "bfloat16")
 
@@ -72,6 +74,27 @@ class Remote:
         return f"<{self._kind}>"
 
 
+class Body:
+    """The bytes of a frame's arrays, in the order in which its header names them; every byte belongs to one array."""
+
+    def __init__(self, view: memoryview):
+        self.view, self.at = view, 0
+
+    def take(self, shape, itemsize: int) -> np.ndarray:
+        """The bytes of the next array, as a writable copy."""
+        if type(shape) is not list or len(shape) > MAX_DIMENSIONS or not all(type(size) is int and 0 <= size <= MAX_BODY for size in shape):
+            raise ProtocolError("an array of no shape")
+        size = math.prod(shape) * itemsize
+        if size > len(self.view) - self.at:
+            raise ProtocolError("an array beyond its frame")
+        self.at += size
+        return np.frombuffer(self.view, np.uint8, size, self.at - size).copy()
+
+    def finish(self) -> None:
+        if self.at != len(self.view):
+            raise ProtocolError("bytes that belong to no array")
+
+
 class End:
     """One end of the pipe: encodes, decodes, serves calls of the other end and makes its own.
 
@@ -95,6 +118,9 @@ class End:
 
     def begin(self, exercise: str) -> None:
         """A check of `exercise` begins."""
+
+    def finish(self) -> None:
+        """The check is over."""
 
     def call(self, target: str | int, *args, **kwargs):
         """Calls `target` (a name, or the number of a handle) at the other end."""
@@ -149,7 +175,10 @@ class End:
             raise ProtocolError(f"a frame is not msgpack: {type(error).__name__}") from None
         if type(message) is not list or not message:
             raise ProtocolError("a frame holds no list")
-        return [self.decode(part, view[HEADER.size + size :], 1) for part in message]
+        body = Body(view[HEADER.size + size :])
+        parts = [self.decode(part, body, 1) for part in message]
+        body.finish()
+        return parts
 
     # values
 
@@ -194,11 +223,10 @@ class End:
 
     @staticmethod
     def _array(tag: str, dtype: str, shape, data: bytes, buffers: list[bytes]) -> list:
-        offset = sum(map(len, buffers))
         buffers.append(data)
-        return [tag, dtype, list(shape), offset]
+        return [tag, dtype, list(shape)]
 
-    def decode(self, value, body: memoryview, level: int):
+    def decode(self, value, body: "Body", level: int):
         if level > MAX_NESTING:
             raise ProtocolError(f"a value is nested deeper than {MAX_NESTING}")
         if type(value) is not list:
@@ -226,9 +254,11 @@ class End:
         return tuple(self._items(items, body, level))
 
     def _decode_set(self, items, *, body, level):
+        _require_few(items)
         return set(self._items(items, body, level))
 
     def _decode_dict(self, pairs, *, body, level):
+        _require_few(pairs)
         decoded = {}
         for key, item in pairs:
             key = self.decode(key, body, level)
@@ -245,18 +275,18 @@ class End:
     def _decode_complex(self, real, imaginary, *, body, level):
         return complex(float(real), float(imaginary))
 
-    def _decode_array(self, dtype, shape, offset, *, body, level):
+    def _decode_array(self, dtype, shape, *, body, level):
         if dtype not in DTYPES:
             raise ProtocolError("an array of an unknown type")
-        data = _slice(body, shape, offset, np.dtype(dtype).itemsize)
+        data = body.take(shape, np.dtype(dtype).itemsize)
         return (data != 0 if dtype == "bool" else data.view(dtype)).reshape(shape)
 
-    def _decode_tensor(self, dtype, shape, offset, *, body, level):
+    def _decode_tensor(self, dtype, shape, *, body, level):
         import torch
 
         if dtype not in TORCH_DTYPES:
             raise ProtocolError("a tensor of an unknown type")
-        data = torch.from_numpy(_slice(body, shape, offset, getattr(torch, dtype).itemsize))
+        data = torch.from_numpy(body.take(shape, getattr(torch, dtype).itemsize))
         if not len(data):
             return torch.empty(shape, dtype=getattr(torch, dtype))
         return (data != 0 if dtype == "bool" else data.view(getattr(torch, dtype))).reshape(shape)
@@ -422,6 +452,11 @@ def describe(error: BaseException) -> tuple[str, str]:
     return type(error).__name__[:80], message[: 4 * MAX_MESSAGE] if type(message) is str else ""
 
 
+def _require_few(members) -> None:
+    if type(members) is not list or len(members) > MAX_UNORDERED:
+        raise ProtocolError(f"a set or dict of more than {MAX_UNORDERED} members")
+
+
 def _refuse(*_):
     raise ProtocolError("an extension type")
 
@@ -440,13 +475,3 @@ def _bytes(tensor) -> bytes:
 
 def _name(thing) -> str:
     return str(thing).removeprefix("torch.")
-
-
-def _slice(body: memoryview, shape, offset, itemsize: int) -> np.ndarray:
-    """The bytes of an array, as a writable copy."""
-    if type(shape) is not list or len(shape) > 16 or not all(type(size) is int and 0 <= size <= MAX_BODY for size in shape) or type(offset) is not int:
-        raise ProtocolError("an array of no shape")
-    size = math.prod(shape) * itemsize
-    if not 0 <= offset <= offset + size <= len(body):
-        raise ProtocolError("an array beyond its frame")
-    return np.frombuffer(body, np.uint8, size, offset).copy()

@@ -32,7 +32,8 @@ class Limits:
 
     Attributes:
         cpu: CPU seconds of a whole submission.
-        check_cpu: CPU seconds of one check in the student's process.
+        check_cpu: CPU seconds of one check, in the student's process and, three times as many, in the challenger's.
+        wall: seconds of a whole submission.
         cell_cpu: CPU seconds of one changed exploration cell.
         memory: bytes of address space (torch alone needs 2 GiB).
         file_size: bytes of one file; temporary folders hold `storage` bytes.
@@ -40,7 +41,8 @@ class Limits:
     """
 
     cpu: int = 300
-    check_cpu: int = 30
+    check_cpu: int = 20
+    wall: int = 900
     cell_cpu: int = 20
     memory: int = 4 << 30
     file_size: int = 64 << 20

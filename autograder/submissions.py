@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from copy import deepcopy
+from itertools import count
 from pathlib import Path
 
 import nbformat
@@ -221,8 +222,8 @@ def _distinct_ids(cells: list[NotebookNode], places: dict[str, NotebookNode], re
     used = {cell.id for cell in cells if id(cell) in marked}
     for index, cell in enumerate(cells):
         if id(cell) not in marked:
-            while cell.id in used:
-                cell.id = f"s-{index}" if cell.id != f"s-{index}" else f"s-{index}-{len(used)}"
+            if cell.id in used:
+                cell.id = next(made for number in count() if (made := f"s-{index}-{number}") not in used)
             used.add(cell.id)
 
 

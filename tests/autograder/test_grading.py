@@ -4,6 +4,7 @@ import json
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import nbformat
@@ -157,7 +158,16 @@ def test_the_limit_of_a_whole_submission_holds():
             cell.source += "\nwhile True: pass"
     submission = grade(looping, limits=replace(QUICK, cpu=8, cell_cpu=2))
     assert submission.score == 0
-    assert any("used up its limit of 8 s" in check.message for question in submission.questions for check in question.checks)
+    assert any("used up one of its limits: 8 s of CPU time" in check.message for question in submission.questions for check in question.checks)
+
+
+def test_a_submission_that_sleeps_reaches_its_limit_of_time():
+    asleep = trials.submission(SET, BOUND.format("import time; time.sleep(1e9)"))
+    started = time.monotonic()
+    submission = grade(asleep, limits=replace(QUICK, wall=15))
+    assert time.monotonic() - started < 60
+    assert submission.score == 0
+    assert submission.questions[0].checks[0].message == "the submission reached its limit of time"
 
 
 @pytest.mark.parametrize("options", [[], ["--sandbox"]])
