@@ -17,12 +17,14 @@ WIDTH = 100
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
 EDITION = """\
 # The backdoors/ and autograder/ beside this notebook are the ones it needs.
-import {library}
-
 PROBLEM_SET = "{set}"
-if {library}.__edition__ != PROBLEM_SET:
+try:
+    from {library} import __edition__ as edition
+except ImportError:
+    edition = "missing"
+if edition != PROBLEM_SET:
     raise ImportError(
-        f"this notebook needs the edition of {library} made for {{PROBLEM_SET}}, but {{{library}.__file__}} is {{{library}.__edition__!r}}: "
+        f"this notebook needs the folder {library}/ made for {{PROBLEM_SET}}, and the one that Python finds is {{edition!r}}: "
         "start JupyterLab in the folder of this notebook (`autograder release` makes it)"
     )
 """

@@ -143,9 +143,13 @@ class End:
         except (ProtocolError, StudentTimeout):
             raise
         except BaseException as error:  # also SystemExit and KeyboardInterrupt: they end the call, not the process
-            return self.pack(ANSWER, ["raise", *describe(error)])
+            return self.pack(ANSWER, ["raise", *self.describe(error)])
         finally:
             self.depth -= 1
+
+    def describe(self, error: BaseException) -> tuple[str, str]:
+        """Name and message under which an error of this end crosses."""
+        return describe(error)
 
     def _call_parts(self, frame: bytes) -> list:
         parts = self.unpack(frame, CALL)
@@ -360,6 +364,17 @@ class StudentEnd(End):
         if name not in self.namespace:
             raise NameError(f"the notebook defines no {name}")
         return self.namespace[name]
+
+    def describe(self, error: BaseException) -> tuple[str, str]:
+        """With the line of the notebook's own function in which it happened."""
+        name, message = describe(error)
+        frame, place = error.__traceback__, ""
+        while frame is not None:
+            code = frame.tb_frame.f_code
+            if frame.tb_frame.f_globals is self.namespace and code.co_name != "<module>":
+                place = f" (line {frame.tb_lineno - code.co_firstlineno + 1} of {code.co_name})"
+            frame = frame.tb_next
+        return name, message if name == "NotImplementedError" else f"{message}{place}"
 
     def bind(self, functions: dict) -> None:
         """Rebinds names of the notebook until the next call, which puts the notebook's own functions back first."""

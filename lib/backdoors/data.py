@@ -79,9 +79,9 @@ def _fashion_mnist_from_openml() -> Dataset:
 
     try:
         images, labels = fetch_openml("Fashion-MNIST", version=1, as_frame=False, parser="liac-arff", return_X_y=True)
-    except OSError as error:
+    except Exception as error:  # no network, OpenML's own errors, a damaged cache
         raise FileNotFoundError(
-            f"Fashion-MNIST is not in {DEBIAN_FOLDER} and OpenML could not be reached ({error}): run 'apt install dataset-fashion-mnist',"
+            f"Fashion-MNIST is not in {DEBIAN_FOLDER} and OpenML did not give it ({error}): run 'apt install dataset-fashion-mnist',"
             " or set BACKDOORS_DATA to a folder with its four files *-ubyte.gz, or connect to the network"
         ) from error
     split = _split(images.reshape(-1, 28, 28).astype(np.uint8), labels)
@@ -109,7 +109,7 @@ def _read_idx(file: Path, magic: int, shape: tuple[int, ...]) -> np.ndarray:
     try:
         content = gzip.decompress(file.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{file} is damaged: it must be a complete gzip file ({error})") from error
+        raise ValueError(f"{file} is damaged: it must be a complete gzip file ({error}); delete it and install it again") from error
     header = 4 * (1 + len(shape))
     found = np.frombuffer(content[:header], dtype=">u4") if len(content) >= header else np.zeros(1)
     if tuple(found) != (magic, *shape):

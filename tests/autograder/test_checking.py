@@ -48,6 +48,9 @@ def test_it_is_the_reference(student, challenger, reference):
 """
 
 
+NOTEBOOK = {}
+
+
 @pytest.fixture
 def course(tmp_path, monkeypatch):
     folder = tmp_path / "checks" / "set_a"
@@ -61,6 +64,12 @@ def course(tmp_path, monkeypatch):
 
 def double(x):
     return 2 * x
+
+
+def compiled(code):
+    """The function `f` of a cell, and so of a namespace that is the notebook's."""
+    exec(compile(code, "<cell>", "exec"), NOTEBOOK)
+    return NOTEBOOK["f"]
 
 
 def graded(course, namespace, secret=b"s", student="a", **options):
@@ -104,13 +113,15 @@ def test_an_error_costs_once(course):
     [
         (lambda x: x, "should be"),
         (lambda x: 1 / 0, "ZeroDivisionError: division by zero"),
+        (compiled("def f(x):\n    y = x\n    return beat + y"), "NameError: name 'beat' is not defined (line 3 of f)"),
         (lambda x: None, "should be"),
         (lambda x: math.nan, "should be"),
         (lambda: 1, "TypeError"),
     ],
 )
 def test_a_wrong_submission_is_told_what_was_found(course, function, words):
-    result = graded(course, {"double": function}).results["double"][0]
+    NOTEBOOK["double"] = function
+    result = graded(course, NOTEBOOK).results["double"][0]
     assert not result.passed
     assert words in result.message
 

@@ -105,14 +105,15 @@ def certified_radius(p_lower: float, sigma: float, p_upper: float | None = None)
     """
     p_upper = 1 - p_lower if p_upper is None else p_upper
     _require_bounds(p_lower, p_upper, sigma)
-    return max(0.0, float(sigma / 2 * (norm.ppf(p_lower) - norm.ppf(p_upper))))
+    return max(0.0, float(sigma) / 2 * float(norm.ppf(p_lower) - norm.ppf(p_upper)))
 
 
 def predict(model: Callable, x: Tensor, sigma: float, n: int, alpha: float, generator: torch.Generator, noise: str = "sound", batch_size: int = 1000) -> int:
     """PREDICT: the smoothed classifier's answer at x, or ABSTAIN; an answer that is not the smoothed classifier's has probability at most alpha.
 
-    The two classes with most votes are compared by the two-sided binomial test: abstain unless its p-value is at most alpha. With sound noise the promise
-    holds where the probabilities of these two classes differ by more than twice the variation that `grid_cost` gives, some 1e-8.
+    The two classes with most votes are compared by the two-sided binomial test: abstain unless its p-value is at most alpha. With sound noise the answer is
+    that at the point of the grid nearest to x, and the promise holds where it leads every other class by more than twice the variation that `grid_cost` gives,
+    some 1e-8; for a claim about an x off the grid, take `certify`.
 
     Args:
         n: number of noisy copies, at least 1.

@@ -16,7 +16,8 @@ def noise_source(model: Callable, x: Tensor, sigma: float, noise: str) -> tuple[
     Mostly `sample` makes the noisy copies and `rest` is the model. But for gaussian noise and a model that starts with a linear layer $Wx+b$ of fewer
     outputs than inputs, `sample` draws the layer's outputs, from $N(Wx+b,\sigma^2WW^\top)$: the same law, in a smaller dimension.
     """
-    x = x.detach()
+    _require_a_function(model)
+    x, sigma = x.detach(), float(sigma)
     if noise == "sound":
         step = grid_step(sigma)
         centre = round_to_grid(x, step)
@@ -39,6 +40,7 @@ def grid_cost(x: Tensor, sigma: float, noise: str) -> tuple[float, float]:
     """
     if noise == "gaussian":
         return 0.0, 0.0
+    sigma = float(sigma)
     step = grid_step(sigma)
     return (x.double() - round_to_grid(x, step).double()).norm().item(), x.numel() * total_variation(sigma, step)
 
@@ -57,18 +59,33 @@ def classify(model: Callable, batch: Tensor, label: int = 0) -> Tensor:
     return logits
 
 
+def _require_a_function(model: Callable) -> None:
+    """Smoothing is about a function of one input: batch normalisation in training mode answers for the batch, and dropout differently at every call."""
+    layers = model.modules() if isinstance(model, nn.Module) else ()
+    for layer in layers:
+        if layer.training and isinstance(layer, nn.modules.batchnorm._NormBase | nn.modules.dropout._DropoutNd):
+            raise ValueError(f"model must be in evaluation mode, call model.eval() first: its {type(layer).__name__} is in training mode")
+
+
 def _normal(shape: tuple[int, ...], like: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device=like.device).normal_(0, sigma, generator=generator)
 
 
 def _first_linear(model: Callable, x: Tensor) -> tuple[nn.Linear | None, Callable]:
     """The linear layer that the model starts with, maybe after a Flatten, and the rest of the model; (None, model) if the shortcut does not apply."""
-    plain = isinstance(model, nn.Sequential) and getattr(model.forward, "__func__", None) is nn.Sequential.forward
-    if not plain or len(model) == 0:
+    if not isinstance(model, nn.Sequential) or not _is_plain(model, nn.Sequential) or len(model) == 0:
         return None, model
     layers = list(model)
     flatten = layers[:1] if type(layers[0]) is nn.Flatten and (layers[0].start_dim, layers[0].end_dim) == (1, -1) else []
     linear, *rest = layers[len(flatten) :] or [None]
-    hooked = any(module._forward_hooks or module._forward_pre_hooks for module in (model, *flatten, linear) if module is not None)
-    applies = type(linear) is nn.Linear and not hooked and (flatten or x.dim() == 1) and linear.out_features < linear.in_features == x.numel()
+    plain = type(linear) is nn.Linear and _is_plain(linear, nn.Linear) and all(_is_plain(layer, nn.Flatten) for layer in flatten)
+    applies = plain and (flatten or x.dim() == 1) and linear.out_features < linear.in_features == x.numel()
     return (linear, nn.Sequential(*rest)) if applies else (None, model)
+
+
+def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether calling the module does what its kind's forward does and nothing else."""
+    overridden = "forward" in vars(module) or type(module).forward is not kind.forward or type(module).__call__ is not nn.Module.__call__
+    everywhere = nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks
+    hooks = module._forward_hooks or module._forward_pre_hooks or everywhere
+    return not overridden and not hooks

@@ -131,7 +131,7 @@ def _table(sigma: float, step: float) -> _Table:
     indices = np.floor(probability.reshape(-1, width).min(axis=1) * width * 2**16).astype(np.int64)
     missing = probability - np.repeat(indices / (width * 2**16), width)
     first_rare = int(indices.sum())
-    common = np.zeros(2**16)
+    common = np.full(2**16, np.nan)  # the rest is never used
     common[:first_rare] = np.repeat(np.arange(-cells, cells) * width + width // 2, indices)
     rare = k[missing > 0] if missing.any() else np.zeros(1)
     shares = missing[missing > 0] if missing.any() else np.ones(1)
