@@ -21,7 +21,7 @@ lab: $(READY)
 	@cd build/lab && $(CURDIR)/$(BIN)/jupyter lab
 
 bench: $(READY)
-	@$(BIN)/python -m pip install -qq -c constraints.txt adversarial-robustness-toolbox
+	@$(BIN)/python -m pip install -qq -c constraints.txt adversarial-robustness-toolbox statsmodels
 	@$(BIN)/python tests/benchmarks/smoothing.py
 
 $(READY): setup.cfg pyproject.toml constraints.txt

@@ -20,10 +20,12 @@ def predict(f, x, s, n, a, g, noise="sound", batch=1000):
 def certify(f, x, s, n0, n, a, g, noise="sound", batch=1000):
     label = count_votes(f, x, s, n0, batch, g, noise).argmax()
     k = count_votes(f, x, s, n, batch, g, noise)[label]
-    p = lower_confidence_bound(int(k), n, a)
-    if p <= 0.5:
+    distance, variation = grid_cost(x, s, noise)
+    p = max(lower_confidence_bound(int(k), n, a) - variation, np.float64(0))
+    radius = torch.as_tensor(certified_radius(float(p), s)) - distance
+    if radius <= 0:
         return Certificate(np.int64(ABSTAIN), np.float32(0), p, noise)
-    return Certificate(label, torch.as_tensor(certified_radius(float(p), s)), p, noise)
+    return Certificate(label, radius, p, noise)
 
 
 def worst_halfspace(x, v, p, s):
