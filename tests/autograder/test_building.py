@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -121,16 +122,17 @@ def test_ids_follow_from_the_grade_id_or_from_place_and_text(course):
     assert all(re.fullmatch("double|pair|check-double|check-pair|f1|question-f1|c-[0-9a-f]{12}", i) for i in ids)
 
 
-def test_the_first_cell_names_a_wrong_edition(course):
+@pytest.mark.parametrize(("package", "found"), [(type("Package", (), {"__edition__": "ps02_tiny"}), "ps02_tiny"), (None, "missing")])
+def test_the_first_cell_names_a_wrong_or_missing_edition(course, monkeypatch, package, found):
     building.build("ps01_tiny", course.root)
     source = building.released_cells("ps01_tiny", course.root)[1].source
-    package = type("Package", (), {"__edition__": "ps02_tiny", "__file__": "/elsewhere/backdoors/__init__.py"})
-    with pytest.raises(ImportError, match="made for ps01_tiny, but /elsewhere/backdoors/__init__.py is 'ps02_tiny': start JupyterLab in the folder"):
-        exec(source.replace("import backdoors\n", ""), {"backdoors": package})
+    monkeypatch.setitem(sys.modules, "backdoors", package)
+    with pytest.raises(ImportError, match=f"made for ps01_tiny, and the one that Python finds is '{found}': start JupyterLab in the folder"):
+        exec(source, {})
 
 
 def test_the_first_cell_imports_what_the_exercises_need_and_nothing_else(course):
-    lines = building.notebooks.first_cell(building.resolve("ps01_tiny", course.root)).split("\n\n")[2:]
+    lines = building.notebooks.first_cell(building.resolve("ps01_tiny", course.root)).split("\n\n")[1:]
     assert lines == ["import math", "from autograder import check\nfrom backdoors.numbers import UNIT, Pair\nfrom backdoors.tools import LIMIT, shifted"]
 
 
