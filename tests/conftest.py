@@ -7,7 +7,6 @@ import pytest
 ALLOWED = {  # part of the reason -> whether .ci/run installs what is missing, so that with CI set the skip is a failure
     "needs Debian's chromium": True,
     "needs Debian's dataset-fashion-mnist": True,
-    "needs root": False,
     "needs a CUDA device": False,
 }
 
