@@ -42,7 +42,15 @@ SYSTEM_CALLS = {  # name -> number on x86_64, on aarch64
     "pidfd_getfd": (438, 438),
     "tkill": (200, 130),
     "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "vmsplice": (278, 75),
     "shmget": (29, 194),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+    "mq_open": (240, 180),
+    "pidfd_send_signal": (424, 424),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
     "keyctl": (250, 219),
     "add_key": (248, 217),
     "request_key": (249, 218),
@@ -96,6 +104,7 @@ def limit(cpu: int, memory: int, file_size: int) -> None:
         (resource.RLIMIT_FSIZE, file_size),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_NPROC, 1024),
     ):
         resource.setrlimit(kind, (value, value))
 

@@ -74,7 +74,7 @@ def _open(path: Path, set: str | None) -> Iterator[tuple[str, str, bytes | Submi
     elif path.is_file() and path.suffix.lower() == ".zip":
         yield from _archive(path, set)
     elif path.is_file():
-        yield _student(path.absolute().parts, None), str(path), _attempt(read_file, path.resolve())
+        yield _student(path.absolute().parts, set), str(path), _attempt(read_file, path)
     else:
         raise KitError(f"{path} does not exist; name notebooks, folders or zip archives")
 
@@ -164,11 +164,11 @@ def _wanted(parts: tuple[str, ...], set: str | None) -> bool:
 
 def _student(parts: tuple[str, ...], set: str | None) -> str:
     stem = PurePosixPath(parts[-1]).stem
-    if len(parts) > 2 and parts[-2] == stem:
-        return parts[-3]
     moodle = [part.split(MOODLE)[0] for part in parts if MOODLE in part]
-    if moodle:
-        return moodle[-1]
+    if moodle:  # the outermost: folders below it are the student's own
+        return moodle[0]
+    if len(parts) > 2 and parts[-2] == stem and set in (None, stem):
+        return parts[-3]
     canvas = CANVAS.fullmatch(stem)
     if canvas:
         return canvas["login"]

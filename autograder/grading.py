@@ -1,15 +1,17 @@
 """Grading one submission or many: the challenger runs the checks, the sandboxed adversary the student's code, and the score is what the checks said."""
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
+import resource
 import secrets
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
@@ -21,13 +23,14 @@ from autograder.checking import seed_key
 from autograder.course import ROOT, Exercise, exercises, require_set
 from autograder.errors import KitError
 from autograder.plugin import Plugin, run
-from autograder.protocol import End, Patience, ProtocolError, Starved, StudentError, StudentTimeout, join
+from autograder.protocol import End, Patience, ProtocolError, Starved, StudentError, StudentTimeout, clean, join
 from autograder.reporting import Question, Report, Submission
 from autograder.sandbox import Limits
 
 SECRET_FILE = "secret.key"
 SECRET_VARIABLE = "BACKDOORS_SECRET"
 MOST_RESTARTS = 8
+CHALLENGER_MEMORY = 6 << 30  # bytes by which a submission may make the challenger grow
 DEFAULT_LIMITS = Limits()
 MISSING = "NameError: the notebook defines no "
 
@@ -71,6 +74,7 @@ class Adversary(End):
         self.skipped: set[int] = set()  # cells that ended the process
         self.raised: dict[str, str] = {}  # what a cell raised, or how it ended the process
         self.ended: dict[str, str] = {}  # exercises that ended the process, and how
+        self.starved: set[str] = set()  # exercises that have been tried once more
         self.flags: list[str] = []
         self.used = 0.0  # CPU seconds of processes that are gone
         self.deadline = time.monotonic() + limits.wall
@@ -95,10 +99,13 @@ class Adversary(End):
         try:
             return super().call(target, *args, **kwargs)
         except (EOFError, ProtocolError, StudentTimeout) as error:
-            why = f"the process ended by {self.process.died_of()}" if isinstance(error, EOFError) else str(error)
+            why = str(error)
+            if isinstance(error, EOFError):
+                why = f"the process ended by {self.process.died_of()}" if self.process else "the process ended in a call within this call"
             why = f"the answer broke the rules of the pipe: {why}" if isinstance(error, ProtocolError) else why
             self.close()
-            if isinstance(error, Starved):
+            if isinstance(error, Starved) and self.exercise not in self.starved:
+                self.starved.add(self.exercise)
                 raise
             self.ended[self.exercise] = why
             raise StudentError(why) from None
@@ -120,6 +127,7 @@ class Adversary(End):
             if self.used > self.limits.cpu or time.monotonic() > self.deadline or len(self.skipped) > MOST_RESTARTS:
                 limits = f"{self.limits.cpu} s of CPU time, {self.limits.wall} s in all, {MOST_RESTARTS} restarts"
                 raise StudentError(f"the submission used up one of its limits: {limits}")
+            self.given.clear()  # handles of an earlier check
             self.process = sandbox.start(self.edition, self.level, self.limits)
             self.clock = Clock(self.process, self.deadline)
             join(self, self.process.stream, self.clock)
@@ -143,8 +151,20 @@ class Adversary(End):
             self.flags.append(f"the cell {name} was left out: {error}")
             return False
         if raised and type(raised) is str:
-            self.raised[name] = raised
+            self.raised[name] = clean(raised)
         return True
+
+
+@contextlib.contextmanager
+def _memory(more: int) -> Iterator[None]:
+    """Lets this process grow by at most so many bytes of address space: what a submission makes it hold ends a check, not the machine."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + more if hard == resource.RLIM_INFINITY else min(now + more, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _alarm(seconds: float) -> None:
@@ -155,7 +175,7 @@ def _alarm(seconds: float) -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGPROF, ring if seconds else signal.SIG_IGN)
-        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0 if seconds else 0)  # again every second: what it interrupts may swallow it
 
 
 def grade(
@@ -242,7 +262,8 @@ def _grade_cells(
         adversary = Adversary(cells, edition(problem_set, root), level, limits, int.from_bytes(seed_key(secret, dice, problem_set, "notebook")[:7], "big"))
         plugin = Plugin(lambda _: adversary, secret, dice, references=references(problem_set, root), uses=uses(problem_set, root))
         try:
-            run(check_files(problem_set, root), plugin)
+            with _memory(CHALLENGER_MEMORY):
+                run(check_files(problem_set, root), plugin)
         finally:
             adversary.close()
         results = plugin.results
@@ -290,6 +311,8 @@ _HOLDERS: list[tempfile.TemporaryDirectory] = []
 def course_secret(root: Path = ROOT) -> bytes:
     """The course's secret: the environment's, else the course folder's, made on first use with mode 600."""
     if text := os.environ.get(SECRET_VARIABLE):
+        if len(text.encode()) < 32:
+            raise KitError(f"{SECRET_VARIABLE} holds {len(text.encode())} bytes, and a secret has at least 32: reports carry its fingerprint")
         return text.encode()
     path = Path(root) / SECRET_FILE
     try:

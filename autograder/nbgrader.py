@@ -30,7 +30,7 @@ from autograder.submissions import SubmissionError
 
 NOTES = "autograder"  # where Sanitize leaves its flags for Grade, in the notebook's metadata
 PICTURES = (".png", ".jpg", ".jpeg", ".gif")
-LONGEST = 100_000  # characters of a markdown cell that are rendered
+LONGEST = 20_000  # characters of a markdown cell that are rendered
 INTERNAL = "the grader failed on this notebook; the log of nbgrader says why, and a person must grade it"
 
 

@@ -106,9 +106,6 @@ class Plugin:
         except Starved:
             again = {"student": lambda: Student(self.enter(_set(pyfuncitem), _exercise(pyfuncitem))), "challenger": lambda: self.challenge(pyfuncitem)}
             pyfuncitem.obj(**{name: again.get(name, lambda value=value: value)() for name, value in values.items()})
-        finally:
-            for end in self._ends.values():
-                end.finish()
         return True
 
     def enter(self, problem_set: str, exercise: str) -> End:
@@ -128,6 +125,9 @@ class Plugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
+        for end in self._ends.values():
+            end.finish()
+        item.repr_failure = lambda *_: ""  # pytest would print what the student returned, however long
         report = yield
         if report.when == "call" or (report.when == "setup" and not report.passed):
             mark, exercise = item.get_closest_marker("exercise"), _exercise(item)
@@ -159,11 +159,18 @@ class Reference:
 
 
 def lent(function: Callable) -> Callable:
-    """A reference as a student's code may call it: with arguments that cannot make the challenger hold more than MOST_LENT numbers."""
+    """A reference as a student's code may call it: with arguments that cannot make the challenger hold more than MOST_LENT numbers.
+
+    Arrays of one number are passed as that number, so that a count is an int and is seen to be one.
+    """
+
+    def plain(value):
+        return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
 
     def bounded(*args, **kwargs):
+        args, kwargs = [plain(value) for value in args], {name: plain(value) for name, value in kwargs.items()}
         values = (*args, *kwargs.values())
-        counts = [abs(value) for value in values if type(value) is int]
+        counts = [abs(value) for value in values if type(value) in (int, float) and value == value]
         numbers = [math.prod(value.shape) for value in values if hasattr(value, "shape")]
         if max(counts, default=1) * max(numbers, default=1) > MOST_LENT:
             raise ValueError(f"arguments too large for the grader's own function: counts up to {max(counts)}, arrays of up to {max(numbers)} numbers")

@@ -23,13 +23,14 @@ HEADER = struct.Struct(">cIQ")  # call or answer, bytes of the msgpack header, b
 CALL, ANSWER = b"c", b"a"
 BIND = "!bind"  # no name of a notebook holds a "!"
 MAX_HEADER = 4 << 20
-MAX_BODY = 512 << 20
+MAX_BODY = 128 << 20
 MAX_NESTING = 32
 MAX_CALL_DEPTH = 16
 MAX_INTEGER_BITS = 1 << 16
 MAX_HANDLES = 100_000
 MAX_MESSAGE = 500
 MAX_DIMENSIONS = 16
+MAX_EMPTY = 1 << 16
 MAX_UNORDERED = 4096  # members of a set or dict: more could be made to collide, at quadratic cost
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex64", "complex128")
 TORCH_DTYPES = (*DTYPES, "bfloat16")
@@ -84,6 +85,8 @@ class Body:
         """The bytes of the next array, as a writable copy."""
         if type(shape) is not list or len(shape) > MAX_DIMENSIONS or not all(type(size) is int and 0 <= size <= MAX_BODY for size in shape):
             raise ProtocolError("an array of no shape")
+        if 0 in shape and max(shape) > MAX_EMPTY:  # a few bytes on the pipe, as many rows as one likes at this end
+            raise ProtocolError("an empty array of too many rows")
         size = math.prod(shape) * itemsize
         if size > len(self.view) - self.at:
             raise ProtocolError("an array beyond its frame")

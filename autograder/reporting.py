@@ -252,7 +252,7 @@ def _question_json(question: Question) -> dict:
 
 
 def json_bytes(record: object) -> bytes:
-    return (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode()
+    return (json.dumps(record, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "replace")  # file names need not be UTF-8
 
 
 @cache

@@ -163,13 +163,16 @@ def _bubblewrap(edition: Path, limits: Limits) -> list[str]:
     for package in ("purelib", "platlib"):
         for path in sorted(Path(sysconfig.get_path(package)).glob("*")):
             if path.is_dir() and path.name.split("-")[0] in ("backdoors", "autograder") and str(path) not in command:
-                command += ["--tmpfs", str(path)]
+                command += ["--tmpfs", str(path), "--remount-ro", str(path)]
     command += ["--perms", "0755", "--dir", CODE]
     for name in ("adversary.py", "protocol.py"):
         command += ["--ro-bind", str(HERE / name), f"{CODE}/{name}"]
     command += ["--ro-bind", str(edition), EDITION]
     if (edition / "data").is_dir():
         command += ["--ro-bind", str(edition / "data"), f"{WORK}/data"]
+    command += ["--remount-ro", "/dev", "--remount-ro", "/"]  # what is left writable is /tmp and /dev/shm, of fixed size
+    if os.geteuid() != 0:
+        command += ["--as-pid-1"]  # bubblewrap's own process, of the same uid and without our filter, does not stay inside
     return [*command, "--chdir", WORK]
 
 
@@ -198,7 +201,7 @@ def _cpu(pid: int) -> float:
     """CPU seconds of a process and its descendants, from /proc."""
     total = 0.0
     with contextlib.suppress(OSError, ValueError, IndexError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()  # a process may name itself as it likes
         total = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
         for task in Path(f"/proc/{pid}/task").iterdir():
             total += sum(_cpu(int(child)) for child in (task / "children").read_text().split())

@@ -140,8 +140,11 @@ def test_the_secret_is_made_once_and_kept_private(tmp_path, monkeypatch):
     assert len(made) == 32
     assert grading.course_secret(tmp_path) == made
     assert stat.S_IMODE((tmp_path / grading.SECRET_FILE).stat().st_mode) == 0o600
-    monkeypatch.setenv(grading.SECRET_VARIABLE, "from the environment")
-    assert grading.course_secret(tmp_path) == b"from the environment"
+    monkeypatch.setenv(grading.SECRET_VARIABLE, "from the environment" * 2)
+    assert grading.course_secret(tmp_path) == b"from the environment" * 2
+    monkeypatch.setenv(grading.SECRET_VARIABLE, "short")
+    with pytest.raises(KitError, match="holds 5 bytes, and a secret has at least 32"):
+        grading.course_secret(tmp_path)
 
 
 def test_a_damaged_secret_is_not_replaced(tmp_path, monkeypatch):
