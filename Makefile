@@ -18,7 +18,7 @@ build: $(READY)
 
 lab: $(READY)
 	@$(BIN)/autograder release --all --update --to build/lab
-	@cd build/lab && $(CURDIR)/$(BIN)/jupyter lab
+	@cd build/lab && $(CURDIR)/$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 bench: $(READY)
 	@$(BIN)/python -m pip install -qq -c constraints.txt adversarial-robustness-toolbox statsmodels
