@@ -267,7 +267,10 @@ def test_hostile_markdown_is_not_harmless(source):
 def test_the_stock_commands_grade_the_real_set(tmp_path):
     """generate_assignment, autograde, generate_feedback and export as an instructor types them, in a course folder of its own, through the sandbox."""
     real = "ps05_smoothing"
-    environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]), grading.SECRET_VARIABLE: "nbgrader's test"}
+    environment = os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        grading.SECRET_VARIABLE: "a secret of 32 bytes or more, for nbgrader",
+    }
 
     def nbgrader(*arguments):
         done = subprocess.run(["nbgrader", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True)
