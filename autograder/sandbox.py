@@ -1,7 +1,8 @@
 """Starts the student's process where it can read the system, the bound environment and the students' edition, write its own /tmp, and reach nothing else.
 
-Level 3: bubblewrap with user, mount, pid, ipc and net namespaces, an unused uid, no capabilities, and a system-call filter that the process itself
-installs before it runs the student's code. Level 0: an ordinary process under resource limits alone; only on demand, and every report says so.
+Level 3: bubblewrap with mount, pid, ipc, uts and net namespaces (and for an ordinary user a user namespace), an unused uid, no capabilities, and a
+system-call filter that the process itself installs before it runs the student's code. Level 0: an ordinary process under resource limits alone; only
+on demand, and every report says so.
 """
 
 import contextlib

@@ -18,7 +18,7 @@ from autograder.sandbox import Limits
 
 SET = "ps05_smoothing"
 SECRET = b"a secret of the tests"
-QUICK = Limits(cpu=60, check_cpu=3, cell_cpu=5)
+QUICK = Limits(cpu=120, check_cpu=12, cell_cpu=5)  # the check of certify alone takes 3 s
 BOUND = """
 def lower_confidence_bound(successes, trials, alpha):
     {}
@@ -70,7 +70,7 @@ def test_a_public_check_tells_its_counterexample():
     "body, words",
     [
         ("import os; os._exit(0)", "the process ended by leaving the process"),
-        ("while True: pass", "took more than 3 s of CPU time"),
+        ("while True: pass", "took more than 12 s of CPU time"),
         ("import ctypes; ctypes.string_at(0)", "the process ended by a crash"),
     ],
 )
