@@ -1,181 +1,162 @@
-"""Grading one submission or many: the challenger runs the checks, the sandboxed adversary the student's code, and the score is what the checks said."""
+"""Grading one submission or many: every one goes to a warm challenger, or to workers that keep one each, and comes back as a result."""
 
-import contextlib
+import atexit
 import hashlib
 import json
+import logging
 import os
 import platform
-import resource
 import secrets
-import signal
-import tempfile
+import subprocess
+import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from functools import cache, lru_cache
 from importlib import import_module, metadata
+from multiprocessing.connection import Pipe
 from pathlib import Path
 
+import backdoors
+import msgpack
 from tqdm import tqdm
 
-from autograder import releasing, sandbox, submissions
-from autograder.checking import seed_key
+from autograder import sandbox, submissions
 from autograder.course import ROOT, Exercise, exercises, require_set
 from autograder.errors import KitError
-from autograder.plugin import Plugin, run
-from autograder.protocol import End, Patience, ProtocolError, Starved, StudentError, StudentTimeout, clean, join
-from autograder.reporting import Question, Report, Submission
+from autograder.reporting import Question, Report, Submission, load_submission
 from autograder.sandbox import Limits
 
+KIT = Path(__file__).resolve().parent
 SECRET_FILE = "secret.key"
 SECRET_VARIABLE = "BACKDOORS_SECRET"
-MOST_RESTARTS = 8
-CHALLENGER_MEMORY = 6 << 30  # bytes by which a submission may make the challenger grow
 DEFAULT_LIMITS = Limits()
-MISSING = "NameError: the notebook defines no "
+
+log = logging.getLogger(__name__)
 
 
-class Clock(Patience):
-    """Raises when the process has used more CPU than a limit since `start`, or, far later, when nothing comes at all."""
+@dataclass(frozen=True)
+class Task:
+    """One submission to be graded: the bytes that a student handed in, and how often an instructor had the inputs drawn anew."""
 
-    def __init__(self, process: sandbox.Process, deadline: float):
-        self.process, self.deadline = process, deadline
-        self.start(float("inf"), "")
-
-    def start(self, cpu: float, what: str) -> None:
-        self.limit, self.what = cpu, what
-        self.cpu, self.wall = self.process.cpu(), time.monotonic()
-        self.looked = self.wall
-
-    def check(self) -> None:
-        now = time.monotonic()
-        if now - self.looked < 0.1:
-            return
-        self.looked, used = now, self.process.cpu() - self.cpu
-        if used > self.limit:
-            raise StudentTimeout(f"{self.what} took more than {self.limit:g} s of CPU time")
-        if now > self.deadline:
-            raise StudentTimeout("the submission reached its limit of time")
-        if now - self.wall > max(30.0, 10 * self.limit):
-            kind = Starved if used < self.limit / 2 else StudentTimeout
-            raise kind(f"{self.what} did not answer within {max(30.0, 10 * self.limit):g} s")
+    problem_set: str
+    student: str
+    content: bytes
+    reseed: int = 0
 
 
-class Adversary(End):
-    """The challenger's end of one submission: starts the student's process, runs the notebook in it, keeps the limits, starts afresh where it died.
+@dataclass(frozen=True)
+class Result:
+    """What grading one submission gave.
 
     Attributes:
-        flags: what the instructor should know of how the notebook ran.
+        submission: the grade; its path is empty, and what hidden checks said is in it.
+        seconds: wall time.
+        checks: CPU seconds of the student's process and the challenger's, by check (`exercise.name`) and for running the notebook.
     """
 
-    def __init__(self, cells: Sequence[dict], edition: Path, level: int, limits: Limits, seed: int):
-        super().__init__()
-        self.cells, self.edition, self.level, self.limits, self.seed = cells, edition, level, limits, seed
-        self.skipped: set[int] = set()  # cells that ended the process
-        self.raised: dict[str, str] = {}  # what a cell raised, or how it ended the process
-        self.ended: dict[str, str] = {}  # exercises that ended the process, and how
-        self.starved: set[str] = set()  # exercises that have been tried once more
-        self.flags: list[str] = []
-        self.used = 0.0  # CPU seconds of processes that are gone
-        self.deadline = time.monotonic() + limits.wall
-        self.process: sandbox.Process | None = None
-        self.exercise = ""
+    submission: Submission
+    seconds: float = 0.0
+    checks: dict[str, float] | None = None
 
-    def begin(self, exercise: str) -> None:
-        if exercise in self.ended:
-            raise StudentError(f"not run: an earlier check of {exercise} ended with: {self.ended[exercise]}")
-        if self.process is None:
-            self._run_notebook()
-        self.exercise = exercise
-        self.clock.start(self.limits.check_cpu, exercise)
-        _alarm(3 * self.limits.check_cpu)
+    def to_json(self) -> dict:
+        return asdict(self)
 
-    def finish(self) -> None:
-        _alarm(0)
+    @classmethod
+    def from_json(cls, record: dict) -> "Result":
+        """The result that `to_json` wrote; raises KeyError, TypeError or ValueError on anything else."""
+        return cls(load_submission(record["submission"]), float(record["seconds"]), dict(record["checks"] or {}))
 
-    def call(self, target, *args, **kwargs):
-        if self.process is None:
-            raise StudentError("the student's process has ended")
+
+class EngineError(KitError):
+    """No submission's fault: the grader of a set does not start."""
+
+
+class Engine:
+    """A warm challenger for one set at one sandbox level, in a process of its own. Serves one task at a time, from any thread.
+
+    Raises:
+        EngineError: where it does not start.
+    """
+
+    def __init__(self, problem_set: str, root: Path, level: int):
+        self._lock = threading.Lock()
+        self.connection, theirs = Pipe()
+        single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        environment = {name: value for name, value in os.environ.items() if name != SECRET_VARIABLE} | single
+        command = [sys.executable, "-B", "-c", "from autograder.engine import main; main()", problem_set, str(root), str(level), str(theirs.fileno())]
+        place = {"pass_fds": (theirs.fileno(),), "stdin": subprocess.DEVNULL, "env": environment, "cwd": KIT.parent}
+        self.process = subprocess.Popen(command, start_new_session=True, **place)  # a Ctrl-C is for whoever started us
+        theirs.close()
         try:
-            return super().call(target, *args, **kwargs)
-        except (EOFError, ProtocolError, StudentTimeout) as error:
-            why = str(error)
-            if isinstance(error, EOFError):
-                why = f"the process ended by {self.process.died_of()}" if self.process else "the process ended in a call within this call"
-            why = f"the answer broke the rules of the pipe: {why}" if isinstance(error, ProtocolError) else why
+            said = json.loads(self.connection.recv_bytes())
+        except EOFError:
+            said = {"error": "its process ended"}
+        if "error" in said:
             self.close()
-            if isinstance(error, Starved) and self.exercise not in self.starved:
-                self.starved.add(self.exercise)
-                raise
-            self.ended[self.exercise] = why
-            raise StudentError(why) from None
-        except StudentError as error:
-            name = str(error).removeprefix(MISSING)
-            cause = f"; in its cell: {self.raised[name]}" if name in self.raised else ""
-            raise StudentError(f"{error}{cause}") from None
+            raise EngineError(f"the grader of {problem_set} could not start: {said['error']}")
+
+    def judge(self, task: Task, secret: bytes, limits: Limits) -> Result:
+        """Raises EOFError where the engine's process is gone."""
+        message = msgpack.packb(asdict(task) | {"secret": secret, "limits": asdict(limits)})
+        with self._lock:
+            try:
+                self.connection.send_bytes(message)
+                return Result.from_json(json.loads(self.connection.recv_bytes()))
+            except OSError as error:
+                raise EOFError("the grader's process is gone") from error
 
     def close(self) -> None:
-        _alarm(0)
-        if self.process is not None:
-            self.used += self.process.cpu()
-            self.process.kill()
-            self.process = None
-
-    def _run_notebook(self) -> None:
-        """Starts a process and runs the cells in order; a cell that ends it is left out of a fresh one."""
-        while True:
-            if self.used > self.limits.cpu or time.monotonic() > self.deadline or len(self.skipped) > MOST_RESTARTS:
-                limits = f"{self.limits.cpu} s of CPU time, {self.limits.wall} s in all, {MOST_RESTARTS} restarts"
-                raise StudentError(f"the submission used up one of its limits: {limits}")
-            self.given.clear()  # handles of an earlier check
-            self.process = sandbox.start(self.edition, self.level, self.limits)
-            self.clock = Clock(self.process, self.deadline)
-            join(self, self.process.stream, self.clock)
-            self.clock.start(60, "starting the process")
-            self.call("!start", self.seed)
-            if all(self._run_cell(index, cell) for index, cell in enumerate(self.cells) if index not in self.skipped):
-                return
-
-    def _run_cell(self, index: int, cell: dict) -> bool:
-        """Runs one cell; False if the process did not survive it."""
-        name = cell["name"] or f"number {index + 1}"
-        self.exercise = ""
-        self.clock.start(self.limits.cell_cpu, f"the cell {name}")
+        self.connection.close()
         try:
-            raised = self.call("!cell", cell["source"])
-        except (StudentError, Starved) as error:
-            if self.process is not None:  # not the cell: the process itself cannot run cells
-                raise
-            self.skipped.add(index)
-            self.raised[name] = str(error)
-            self.flags.append(f"the cell {name} was left out: {error}")
-            return False
-        if raised and type(raised) is str:
-            self.raised[name] = clean(raised)
-        return True
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
-@contextlib.contextmanager
-def _memory(more: int) -> Iterator[None]:
-    """Lets this process grow by at most so many bytes of address space: what a submission makes it hold ends a check, not the machine."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (now + more if hard == resource.RLIM_INFINITY else min(now + more, hard), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+_engines: dict[tuple, Engine] = {}
 
 
-def _alarm(seconds: float) -> None:
-    """Ends the check that now runs after so many CPU seconds of this process; 0 calls it off. Student code can ask the challenger to work for it."""
+def _engine(problem_set: str, root: Path, level: int) -> Engine:
+    """The engine of a set as the course stands now; one that was started before a change is ended."""
+    digest = course_digest(problem_set, root)
+    for key in [key for key in _engines if key[:3] == (problem_set, root, level) and key[3] != digest]:
+        _engines.pop(key).close()
+    key = (problem_set, root, level, digest)
+    if key not in _engines:
+        _engines[key] = Engine(problem_set, root, level)
+    return _engines[key]
 
-    def ring(*_):
-        raise StudentTimeout(f"it made the grader itself work for more than {seconds:g} s")
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGPROF, ring if seconds else signal.SIG_IGN)
-        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0 if seconds else 0)  # again every second: what it interrupts may swallow it
+@atexit.register
+def _close_engines() -> None:
+    while _engines:
+        _engines.popitem()[1].close()
+
+
+def judge(task: Task, secret: bytes, limits: Limits, level: int, root: Path = ROOT) -> Result:
+    """The result of one task, by an engine that stays warm for the next.
+
+    Raises:
+        KitError: where the engine cannot be started, or dies twice over one submission.
+    """
+    for _ in range(2):
+        engine = _engine(task.problem_set, Path(root), level)
+        try:
+            return engine.judge(task, secret, limits)
+        except EOFError:
+            engine.close()
+            for key in [key for key, one in _engines.items() if one is engine]:
+                del _engines[key]
+    raise KitError(f"the grader's own process ended twice while it graded the submission of {task.student!r}; is the machine out of memory?")
+
+
+def unreadable(task: Task, why: str, root: Path = ROOT) -> Result:
+    """The result of a submission that cannot be graded."""
+    questions = tuple(Question(one.name, 0, one.points) for one in _exercises(task.problem_set, Path(root)))
+    return Result(Submission(task.student, "", 0, sum(question.max_score for question in questions), (why,), questions), checks={})
 
 
 def grade(
@@ -185,8 +166,10 @@ def grade(
     secret: bytes | None = None,
     limits: Limits = DEFAULT_LIMITS,
     min_sandbox: int = 2,
+    max_sandbox: int = 3,
     reseed: int = 0,
     root: Path = ROOT,
+    store: Path | None = None,
 ) -> Report:
     """Grades one notebook.
 
@@ -197,24 +180,31 @@ def grade(
         secret: course secret; by default the environment's or the course folder's (made on first use).
         limits: what the submission may use.
         min_sandbox: lowest sandbox level to accept; 0 grades without one where none holds.
+        max_sandbox: highest sandbox level to look for.
         reseed: how often an instructor had this student's inputs drawn anew.
         root: the course: the folder that holds solutions/, assignments/ and autograder/checks/.
+        store: folder of results: one that is there is taken, one that is not is put there.
 
     Raises:
-        KitError: if the set is unknown, the notebook cannot be read, or no sandbox of that level holds.
+        KitError: if the set is unknown, the file cannot be read, or no sandbox of that level holds. A file that is no notebook gets no points and a flag.
     """
     require_set(problem_set, root)
-    level, secret = sandbox.require(min_sandbox), secret or course_secret(root)
+    level, secret = sandbox.require(min_sandbox, max_sandbox), secret or course_secret(root)
     if isinstance(notebook, Path | str):
-        path = str(notebook)
-        student, content = student or Path(notebook).stem, submissions.read_file(notebook)
+        path, student, content = str(notebook), student or Path(notebook).stem, submissions.read_file(notebook)
     else:
         student = student or "submission"
-        path, content = f"{student}.ipynb", notebook
-    nodes = submissions.read(content) if isinstance(content, bytes) else submissions.normalise(content)
-    cells, flags = submissions.sanitise(nodes, problem_set, root)
-    submission = _grade_cells(problem_set, cells, student, path, flags, secret, limits, level, reseed, root)
-    return _report(problem_set, (submission,), secret, level, root)
+        path, content = f"{student}.ipynb", notebook if isinstance(notebook, bytes) else json.dumps(notebook).encode()
+    from autograder import storing
+
+    task, basis = Task(problem_set, student, content, reseed), storing.basis_of(problem_set, secret, limits, level, root)
+    kept, key = storing.Store(store) if store else None, storing.key(task, basis)
+    result = kept.load(key) if kept else None
+    if result is None:
+        result = judge(task, secret, limits, level, root)
+        if kept:
+            kept.save(key, result)
+    return report_of(problem_set, [replace(result.submission, path=path)], secret, level, root)
 
 
 def grade_paths(
@@ -226,58 +216,63 @@ def grade_paths(
     reseed: Sequence[str] = (),
     progress: bool = False,
     root: Path = ROOT,
-) -> tuple[Report, dict[str, float]]:
+    store: Path | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    insecure_scheduler: bool = False,
+    say: Callable[[str], object] = log.warning,
+) -> tuple[Report, dict[str, dict]]:
     """Grades every notebook found in files, folders and zip archives. One that cannot be read gets no points and a flag that says why.
 
     Args:
+        min_sandbox: lowest sandbox level to accept; with `scheduler` the level at which every worker grades.
         reseed: students whose inputs are drawn anew, each as often as it is named.
+        store: folder of results: those that are there are taken, the others are put there one by one.
+        workers, scheduler, insecure_scheduler: who grades; see `scheduling.run`.
+        say: told, in one sentence each, what a person should know meanwhile.
 
     Returns:
-        The report, and the seconds that each submission took.
+        The report, and for each student the wall seconds and the CPU seconds of every check.
     """
     require_set(problem_set, root)
-    found = submissions.collect(paths, problem_set)
-    if unknown := set(reseed) - {student for student, _, _ in found}:
-        raise KitError(f"reseed names {', '.join(sorted(unknown))}, of whom there is no submission; there are {', '.join(student for student, _, _ in found)}")
-    level, secret = sandbox.require(min_sandbox), secret or course_secret(root)
-    graded, times = [], {}
-    for student, path, content in tqdm(found, desc="grading", unit="submission", disable=not progress):
-        started = time.monotonic()
+    found, refused = submissions.gather(paths, problem_set)
+    students = [handin.student for handin in found]
+    if unknown := set(reseed) - set(students):
+        raise KitError(f"reseed names {', '.join(sorted(unknown))}, of whom there is no submission; there are {', '.join(students)}")
+    from autograder import scheduling, storing
+
+    level, secret = min_sandbox if scheduler else sandbox.require(min_sandbox), secret or course_secret(root)
+    basis, kept, results = storing.basis_of(problem_set, secret, limits, level, root), storing.Store(store) if store else None, {}
+    tasks, reused = {}, 0  # of the submissions that are still to be graded, their names in the store
+    for student, handin in zip(students, found, strict=True):
         try:
-            cells, flags = submissions.sanitise(submissions.read(content), problem_set, root)
+            task = Task(problem_set, student, handin.read(), list(reseed).count(student))
         except submissions.SubmissionError as error:
-            cells, flags = None, [str(error)]
-        graded.append(_grade_cells(problem_set, cells, student, path, flags, secret, limits, level, list(reseed).count(student), root))
-        times[student] = time.monotonic() - started
-    return _report(problem_set, tuple(graded), secret, level, root), times
-
-
-def _grade_cells(
-    problem_set: str, cells: list[dict] | None, student: str, path: str, flags: list[str], secret: bytes, limits: Limits, level: int, reseed: int, root: Path
-) -> Submission:
-    """The submission's grade; `cells` None is a notebook that could not be read."""
-    flags, results = list(flags), {}
-    if cells is not None:
-        dice = f"{student}|{reseed}" if reseed else student
-        adversary = Adversary(cells, edition(problem_set, root), level, limits, int.from_bytes(seed_key(secret, dice, problem_set, "notebook")[:7], "big"))
-        plugin = Plugin(lambda _: adversary, secret, dice, references=references(problem_set, root), uses=uses(problem_set, root))
-        try:
-            with _memory(CHALLENGER_MEMORY):
-                run(check_files(problem_set, root), plugin)
-        finally:
-            adversary.close()
-        results = plugin.results
-        flags += dict.fromkeys(adversary.flags)
-        flags += [f"{name} was checked with the reference's {' and '.join(names)}" for name, names in plugin.substituted.items()]
-    if reseed:
-        flags.append(f"the inputs were drawn anew at an instructor's word (reseed {reseed})")
-    if level == 0:
-        flags.append("graded without a sandbox")
-    questions = tuple(
-        Question(one.name, sum(check.points for check in results.get(one.name, ()) if check.passed), one.points, tuple(results.get(one.name, ())))
-        for one in _exercises(problem_set, root)
-    )
-    return Submission(student, path, sum(q.score for q in questions), sum(q.max_score for q in questions), tuple(flags), questions)
+            results[student] = unreadable(Task(problem_set, student, b""), str(error), root)
+            continue
+        if kept and (result := kept.load(key := storing.key(task, basis))):
+            results[student] = result
+            reused += 1
+        else:
+            tasks[task] = key if kept else ""
+    if reused:
+        say(f"the results of {reused} of {len(found)} submissions lie in {store} and are used again")
+    outcomes = scheduling.run(tasks, basis, secret, root, workers, scheduler, insecure_scheduler, say)
+    with closing(outcomes), tqdm(total=len(tasks), desc="grading", unit="submission", disable=not progress) as bar:
+        for task, outcome in outcomes:
+            if isinstance(outcome, scheduling.Failure):
+                say(f"{task.student}: {outcome.reason}")
+                outcome = unreadable(task, outcome.reason, root)
+            elif kept:
+                kept.save(tasks[task], outcome)
+            results[task.student] = outcome
+            bar.update()
+    graded = [
+        replace(results[student].submission, path=handin.path, flags=(*handin.flags, *results[student].submission.flags))
+        for student, handin in zip(students, found, strict=True)
+    ]
+    times = {student: {"seconds": results[student].seconds, "checks": results[student].checks} for student in students}
+    return replace(report_of(problem_set, graded, secret, level, root), refused=tuple(refused)), times
 
 
 @cache
@@ -296,24 +291,16 @@ def uses(problem_set: str, root: Path = ROOT) -> dict[str, tuple[str, ...]]:
     return {one.name: one.uses for one in _exercises(problem_set, root)}
 
 
-@cache
-def edition(problem_set: str, root: Path = ROOT) -> Path:
-    """What students are given, in a temporary folder that lives as long as this process."""
-    holder = tempfile.TemporaryDirectory(prefix="edition-")
-    _HOLDERS.append(holder)
-    Path(holder.name).chmod(0o755)
-    return releasing.assemble(problem_set, Path(holder.name, problem_set), root=Path(root))
-
-
-_HOLDERS: list[tempfile.TemporaryDirectory] = []
-
-
 def course_secret(root: Path = ROOT) -> bytes:
-    """The course's secret: the environment's, else the course folder's, made on first use with mode 600."""
+    """The course's secret: the environment's, as text or as `hex:` and digits, else the course folder's, made on first use with mode 600."""
     if text := os.environ.get(SECRET_VARIABLE):
-        if len(text.encode()) < 32:
-            raise KitError(f"{SECRET_VARIABLE} holds {len(text.encode())} bytes, and a secret has at least 32: reports carry its fingerprint")
-        return text.encode()
+        try:
+            content = bytes.fromhex(text.removeprefix("hex:")) if text.startswith("hex:") else text.encode()
+        except ValueError:
+            raise KitError(f"{SECRET_VARIABLE} begins with hex: and goes on with something else than pairs of hexadecimal digits") from None
+        if len(content) < 32:
+            raise KitError(f"{SECRET_VARIABLE} holds {len(content)} bytes, and a secret has at least 32: reports carry its fingerprint")
+        return content
     path = Path(root) / SECRET_FILE
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -336,19 +323,38 @@ def fingerprint(secret: bytes) -> str:
     return hashlib.sha256(b"fingerprint|" + secret).hexdigest()[:12]
 
 
-def _report(problem_set: str, graded: tuple[Submission, ...], secret: bytes, level: int, root: Path) -> Report:
-    packages = ("backdoors", "nbgrader", "numpy", "pytest", "scipy", "torch")
-    versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
-    return Report(problem_set, _digest(problem_set, root), versions, fingerprint(secret), level, graded)
+def report_of(problem_set: str, graded: Iterable[Submission], secret: bytes, level: int, root: Path = ROOT) -> Report:
+    """The report of graded submissions, in their order."""
+    return Report(problem_set, course_digest(problem_set, root)[:12], versions(), fingerprint(secret), level, tuple(graded))
 
 
 @cache
-def _digest(problem_set: str, root: Path) -> str:
-    """Names the students' edition and the checks that a grade rests on."""
+def _versions() -> dict[str, str]:
+    packages = ("backdoors", "nbgrader", "numpy", "pytest", "scipy", "torch")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a grade rests on, by package."""
+    return dict(_versions())
+
+
+def course_digest(problem_set: str, root: Path = ROOT) -> str:
+    """A digest of every file of the course and the kit that a grade rests on: library, grader, the set's checks, manuscript and assignment."""
+    root, found = Path(root), set()
+    for folder in {Path(backdoors.__file__).parent, root / "lib" / "backdoors"}:
+        found.update(folder.rglob("*.py"))
+    found.update(KIT.glob("*.py"), (root / "solutions" / problem_set).glob("*.md"), check_files(problem_set, root))
+    found.update(path for path in (root / "assignments" / problem_set).rglob("*") if path.is_file())
+    return _digest(tuple((path, (status := path.stat()).st_mtime_ns, status.st_size) for path in sorted(found)))
+
+
+@lru_cache(maxsize=64)
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
     digest = hashlib.sha256()
-    for path in [*sorted(edition(problem_set, root).rglob("*.py")), *check_files(problem_set, root)]:
-        digest.update(json.dumps([path.name, path.read_text(encoding="utf-8")]).encode())
-    return digest.hexdigest()[:12]
+    for path, _, _ in files:
+        digest.update(json.dumps([path.name, hashlib.sha256(path.read_bytes()).hexdigest()]).encode())
+    return digest.hexdigest()
 
 
 def check_files(problem_set: str, root: Path = ROOT) -> list[Path]:

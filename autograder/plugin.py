@@ -55,6 +55,7 @@ class Plugin:
         self.failed: set[str] = set()
         self.substituted: dict[str, tuple[str, ...]] = {}  # exercise -> earlier ones that the reference stood in for
         self._ends: dict[str, End] = {}
+        self._bound: set[str] = set()  # problem sets in which names of the notebook have been bound to something else
 
     # collection
 
@@ -68,11 +69,11 @@ class Plugin:
         checks = [item for item in items if item.get_closest_marker("exercise")]
         first = {}
         for item in checks:
-            first.setdefault((_set(item), _exercise(item)), len(first))
+            first.setdefault((_set(item), exercise_of(item)), len(first))
         self.exercises = dict.fromkeys(name for _, name in first)
         order = list(self.uses)  # notebook order, where the caller knows it
-        checks.sort(key=lambda item: (_set(item), order.index(name) if (name := _exercise(item)) in order else len(order), first[_set(item), name]))
-        items[:] = [item for item in checks if self.only in (None, _exercise(item))]
+        checks.sort(key=lambda item: (_set(item), order.index(name) if (name := exercise_of(item)) in order else len(order), first[_set(item), name]))
+        items[:] = [item for item in checks if self.only in (None, exercise_of(item))]
 
     # fixtures
 
@@ -80,7 +81,7 @@ class Plugin:
     def student(self, request) -> Student:
         """The student's functions."""
         item = request.node
-        return Student(self.enter(_set(item), _exercise(item)))
+        return Student(self.enter(_set(item), exercise_of(item)))
 
     @pytest.fixture
     def challenger(self, request) -> Challenger:
@@ -104,7 +105,7 @@ class Plugin:
         try:
             pyfuncitem.obj(**values)
         except Starved:
-            again = {"student": lambda: Student(self.enter(_set(pyfuncitem), _exercise(pyfuncitem))), "challenger": lambda: self.challenge(pyfuncitem)}
+            again = {"student": lambda: Student(self.enter(_set(pyfuncitem), exercise_of(pyfuncitem))), "challenger": lambda: self.challenge(pyfuncitem)}
             pyfuncitem.obj(**{name: again.get(name, lambda value=value: value)() for name, value in values.items()})
         return True
 
@@ -116,7 +117,9 @@ class Plugin:
         end.begin(exercise)
         end.given.clear()
         names = tuple(name for name in self.uses.get(exercise, ()) if name in self.failed and name in self.references)
-        end.call(BIND, {name: lent(self.references[name]) for name in names})
+        if names or problem_set in self._bound:
+            self._bound.add(problem_set)
+            end.call(BIND, {name: lent(self.references[name]) for name in names})
         if names:
             self.substituted[exercise] = names
         return end
@@ -127,10 +130,10 @@ class Plugin:
     def pytest_runtest_makereport(self, item, call):
         for end in self._ends.values():
             end.finish()
-        item.repr_failure = lambda *_: ""  # pytest would print what the student returned, however long
+        item.repr_failure = item._repr_failure_py = lambda *_, **__: ""  # pytest would print what the student returned, however long
         report = yield
         if report.when == "call" or (report.when == "setup" and not report.passed):
-            mark, exercise = item.get_closest_marker("exercise"), _exercise(item)
+            mark, exercise = item.get_closest_marker("exercise"), exercise_of(item)
             if not report.passed:
                 self.failed.add(exercise)
             self.results.setdefault(exercise, []).append(
@@ -183,7 +186,7 @@ def _set(item) -> str:
     return item.path.parent.name
 
 
-def _exercise(item) -> str:
+def exercise_of(item) -> str:
     return item.get_closest_marker("exercise").args[0]
 
 

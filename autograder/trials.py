@@ -12,6 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograder import grading, sandbox, submissions
+from autograder.challenging import Adversary
 from autograder.course import ROOT, exercises, require_set
 from autograder.errors import KitError
 from autograder.plugin import Plugin, run
@@ -97,8 +98,10 @@ def in_process(problem_set: str, notebook: NotebookNode) -> End:
 
 def through_sandbox(problem_set: str, notebook: NotebookNode) -> End:
     """Runs the notebook as the grader does."""
+    from autograder.engine import warm
+
     cells, _ = submissions.sanitise(submissions.normalise(notebook), problem_set)
-    return grading.Adversary(cells, grading.edition(problem_set), sandbox.require(2), grading.DEFAULT_LIMITS, seed=0)
+    return Adversary(cells, warm(problem_set, ROOT, sandbox.require(2)).fork, grading.DEFAULT_LIMITS, seed=0)
 
 
 class _Everywhere(Plugin):

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import nbformat
+import psutil
 import pytest
 
 import autograder
@@ -170,7 +171,20 @@ def test_a_submission_that_sleeps_reaches_its_limit_of_time():
     submission = grade(asleep, limits=replace(QUICK, wall=15))
     assert time.monotonic() - started < 60
     assert submission.score == 0
-    assert submission.questions[0].checks[0].message == "the submission reached its limit of time"
+    assert submission.questions[0].checks[0].message.startswith("the submission reached its limit of time")
+
+
+@pytest.mark.parametrize("level", [3, 2])
+def test_a_process_that_died_before_its_submission_came_costs_nothing(level):
+    """While one submission is graded, the process of the next one is made."""
+    wrong = trials.submission(SET, BOUND.format("return 0.5"))
+    before = grade(wrong, max_sandbox=level)
+    (engine,) = (engine for key, engine in grading._engines.items() if key[0] == SET and key[2] == level)
+    leaves = [one for one in psutil.Process(engine.process.pid).children(recursive=True) if not one.children()]
+    assert len(leaves) == 1
+    leaves[0].kill()
+    leaves[0].wait()
+    assert grade(wrong, max_sandbox=level) == before
 
 
 @pytest.mark.parametrize("options", [[], ["--sandbox"]])
