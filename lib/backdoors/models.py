@@ -12,15 +12,16 @@ from backdoors.data import Split
 class MLP(nn.Sequential):
     """Fully connected network with ReLU between its layers; maps a batch (b, ...) of `in_features` numbers each to logits (b, classes).
 
-    `config` holds the arguments it was built from, but the generator.
+    `config` holds the arguments it was built from, but the generator of its first weights. Where that is None, the weights have shapes and no numbers
+    (torch's meta device), until `load_state_dict(weights, assign=True)` gives it some.
     """
 
-    def __init__(self, in_features: int, hidden: tuple[int, ...], classes: int, generator: torch.Generator):
+    def __init__(self, in_features: int, hidden: tuple[int, ...], classes: int, generator: torch.Generator | None):
         _require_positive(in_features=in_features, classes=classes, **{f"hidden[{i}]": width for i, width in enumerate(hidden)})
         layers: list[nn.Module] = [nn.Flatten()]
         for width_in, width_out in zip((in_features, *hidden), hidden, strict=False):
-            layers += [_initialised(skip_init(nn.Linear, width_in, width_out), generator), nn.ReLU()]
-        super().__init__(*layers, _initialised(skip_init(nn.Linear, (in_features, *hidden)[-1], classes), generator))
+            layers += [_layer(nn.Linear, width_in, width_out, generator=generator), nn.ReLU()]
+        super().__init__(*layers, _layer(nn.Linear, (in_features, *hidden)[-1], classes, generator=generator))
         self.config = {"in_features": in_features, "hidden": tuple(hidden), "classes": classes}
 
 
@@ -28,22 +29,22 @@ class CNN(nn.Sequential):
     """Two convolutions of 3x3 (16 and 32 channels), each with ReLU and 2x2 pooling, and a linear layer.
 
     Maps images (b, channels, size, size), size at least 4, to logits (b, classes).
-    `config` holds the arguments it was built from, but the generator.
+    `config` holds the arguments it was built from, but the generator, which may be None as that of `MLP`.
     """
 
-    def __init__(self, channels: int, size: int, classes: int, generator: torch.Generator):
+    def __init__(self, channels: int, size: int, classes: int, generator: torch.Generator | None):
         _require_positive(channels=channels, classes=classes)
         if size < 4:
             raise ValueError(f"size must be at least 4, got {size}")
         super().__init__(
-            _initialised(skip_init(nn.Conv2d, channels, 16, 3, padding=1), generator),
+            _layer(nn.Conv2d, channels, 16, 3, padding=1, generator=generator),
             nn.ReLU(),
             nn.MaxPool2d(2),
-            _initialised(skip_init(nn.Conv2d, 16, 32, 3, padding=1), generator),
+            _layer(nn.Conv2d, 16, 32, 3, padding=1, generator=generator),
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Flatten(),
-            _initialised(skip_init(nn.Linear, 32 * (size // 4) ** 2, classes), generator),
+            _layer(nn.Linear, 32 * (size // 4) ** 2, classes, generator=generator),
         )
         self.config = {"channels": channels, "size": size, "classes": classes}
 
@@ -103,12 +104,14 @@ def accuracy(model, split: Split, batch_size: int = 1000) -> float:
         return sum((model(images).argmax(dim=1) == labels).sum().item() for images, labels in batches) / len(split.labels)
 
 
-def _initialised(layer: nn.Linear | nn.Conv2d, generator: torch.Generator) -> nn.Module:
+def _layer(kind: type[nn.Module], *sizes: int, generator: torch.Generator | None, **options) -> nn.Module:
     """Weights and biases uniform in +-1/sqrt(fan in), torch's own rule for these layers, but from the generator."""
-    bound = layer.weight[0].numel() ** -0.5
-    with torch.no_grad():
-        for parameter in (layer.weight, layer.bias):
-            parameter.uniform_(-bound, bound, generator=generator)
+    layer = skip_init(kind, *sizes, **options, device="meta" if generator is None else "cpu")
+    if generator is not None:
+        bound = layer.weight[0].numel() ** -0.5
+        with torch.no_grad():
+            for parameter in (layer.weight, layer.bias):
+                parameter.uniform_(-bound, bound, generator=generator)
     return layer
 
 

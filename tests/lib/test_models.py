@@ -40,9 +40,12 @@ def test_global_random_states_are_left_alone(kind, digits):
 @pytest.mark.parametrize("kind", ["MLP", "CNN"])
 def test_a_model_can_be_rebuilt_from_its_name_config_and_weights(kind, digits):
     model = build(kind)
-    copy = getattr(models, type(model).__name__)(**model.config, generator=generator(9))
-    copy.load_state_dict(model.state_dict())
+    before = torch.get_rng_state()
+    copy = getattr(models, type(model).__name__)(**model.config, generator=None)
+    assert all(parameter.is_meta for parameter in copy.parameters())
+    copy.load_state_dict(model.state_dict(), assign=True)
     assert torch.equal(copy(digits.test.images), model(digits.test.images))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("noise_sigma", [0.0, 0.25])
