@@ -6,9 +6,11 @@ import html
 import math
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
@@ -90,7 +92,7 @@ class Challenger:
     """Draws the inputs of one check and books what its statistical tests may cost a correct answer."""
 
     def __init__(self, key: bytes, false_fail: float):
-        self._key, self._false_fail, self._spent = key, false_fail, 0.0
+        self._key, self._false_fail, self._spent, self._searches = key, false_fail, 0.0, 0
         self.outcomes: list[Outcome] = []
 
     @cached_property
@@ -116,6 +118,68 @@ class Challenger:
         if self._spent > self._false_fail * (1 + 1e-9):
             raise KitError(f"a check spends {self._spent:.3g} of error probability and declares {self._false_fail:.3g}")
         assert outcome.passed, f"{message} (a correct answer reads so with probability below {outcome.share:.0e}: p = {outcome.p_value:.1e})"
+
+    def for_all(self, strategy, holds: Callable, examples: int = 60) -> None:
+        """Fails with the smallest counterexample that Hypothesis finds; what it does not find, it says nothing about, and it states no probability.
+
+        The inputs follow from the check's key alone: no database, no deadline, none of the constants that Hypothesis looks for in the modules around.
+
+        Args:
+            strategy: Hypothesis strategy of the inputs.
+            holds: takes one input and asserts what must hold of it.
+            examples: most inputs until one fails; then up to ten times as many to make it smaller.
+
+        Raises:
+            AssertionError: what `holds` asserted of the smallest counterexample.
+            StudentError: what the student's function raised there, and at which input.
+        """
+        from autograder.protocol import StudentError, StudentTimeout
+
+        failures, ended, asked = [], [], 0  # the failures get smaller
+
+        def kind(error: Exception) -> str:
+            return str(error).partition(":")[0] if isinstance(error, StudentError) else ""
+
+        def fails(example) -> bool:
+            nonlocal asked
+            asked += 1
+            if ended or asked > 11 * examples:
+                return False
+            try:
+                holds(example)
+            except StudentTimeout as error:
+                ended.append(error)
+            except (AssertionError, StudentError) as error:
+                if failures and kind(error) != kind(failures[0][1]):  # another fault, or the student's process has ended
+                    return False
+                failures.append((example, error))
+                return True
+            except Exception as error:  # the check's own: Hypothesis would go on with it
+                ended.append(error)
+            return False
+
+        self._searches += 1
+        _find(strategy, fails, examples, Random(self._key + self._searches.to_bytes(4, "big")))
+        if failures:
+            example, error = failures[-1]
+            raise StudentError(f"{error} (for the input {example!r:.200})") if isinstance(error, StudentError) else error
+        if ended:
+            raise ended[0]
+
+
+def _find(strategy, fails: Callable, examples: int, random: Random) -> None:
+    """Lets Hypothesis ask `fails` of inputs, and of ever smaller ones once it said yes."""
+    from unittest.mock import patch
+
+    import hypothesis
+    from hypothesis.internal.conjecture.providers import HypothesisProvider
+
+    phases = (hypothesis.Phase.generate, hypothesis.Phase.shrink)
+    settings = hypothesis.settings(max_examples=examples, database=None, deadline=None, phases=phases, verbosity=hypothesis.Verbosity.quiet)
+    # It mixes in constants of the modules around and keeps them in a folder .hypothesis: the inputs would depend on what else was imported.
+    no_constants = patch.object(HypothesisProvider, "_maybe_draw_constant", lambda *_, **__: None, create=True)
+    with no_constants, suppress(hypothesis.errors.NoSuchExample, hypothesis.errors.Flaky):
+        hypothesis.find(strategy, fails, settings=settings, random=random)
 
 
 def seed_key(secret: bytes, student: str, problem_set: str, check: str) -> bytes:

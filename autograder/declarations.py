@@ -10,7 +10,7 @@ from autograder.errors import KitError
 
 @dataclass(frozen=True)
 class Check:
-    """One function of autograder/checks/<set>/public.py or hidden.py under `@declare(exercise, points=..., statement=...)`."""
+    """One function of autograder/checks/<set>/public.py or hidden.py under `@declare(exercise, points=..., statement=..., false_fail=...)`."""
 
     name: str
     exercise: str
@@ -18,6 +18,7 @@ class Check:
     statement: str
     hidden: bool
     path: str
+    false_fail: float
 
     @property
     def node(self) -> str:
@@ -86,16 +87,18 @@ def _file(root: Path, relative: Path) -> list[Check]:
 
 
 def _declared(call: ast.Call, place: str, name: str, relative: Path) -> Check:
-    values = {keyword.arg: _literal(keyword.value, place) for keyword in call.keywords if keyword.arg in ("points", "statement")}
+    values = {keyword.arg: _literal(keyword.value, place) for keyword in call.keywords if keyword.arg in ("points", "statement", "false_fail")}
     exercises = [_literal(argument, place) for argument in call.args]
     if len(exercises) != 1 or not isinstance(exercises[0], str):
         raise KitError(f"{place} must declare one exercise by its name, got {exercises}")
-    points, statement = values.get("points"), values.get("statement")
+    points, statement, false_fail = values.get("points"), values.get("statement"), values.get("false_fail")
     if type(points) is not int or points < 1:
         raise KitError(f"{place} must declare its points as a positive integer, got {points!r}")
     if not isinstance(statement, str):
         raise KitError(f"{place} must declare the statement that it verifies by its id, got {statement!r}")
-    return Check(name, exercises[0], points, statement, relative.name == "hidden.py", relative.as_posix())
+    if type(false_fail) not in (int, float) or not 0 <= false_fail < 1:
+        raise KitError(f"{place} must declare its false_fail as a probability below 1, got {false_fail!r}")
+    return Check(name, exercises[0], points, statement, relative.name == "hidden.py", relative.as_posix(), float(false_fail))
 
 
 def _functions(tree: ast.Module) -> list[tuple[list[str], ast.FunctionDef, list[ast.expr]]]:

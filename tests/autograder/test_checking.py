@@ -1,5 +1,6 @@
 """What checks are written with, and a run of checks in a notebook and through the plugin, on a small set made here."""
 
+import json
 import math
 import os
 import subprocess
@@ -8,11 +9,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+from hypothesis import strategies as st
 
 from autograder import checking, plugin
 from autograder.checking import Challenger, Oracle, close, declare, integer, number, seed_key
 from autograder.errors import KitError
-from autograder.protocol import Starved, loopback
+from autograder.protocol import Starved, StudentError, StudentTimeout, loopback
 from autograder.statistics import binomial_at_least
 
 CHECKS = """
@@ -249,3 +251,123 @@ def test_an_outcome_below_its_share_fails_the_check():
     challenger = Challenger(b"k" * 32, 1e-8)
     with pytest.raises(AssertionError, match="too few"):
         challenger.accept(binomial_at_least(7, 20, 0.9), "too few")
+
+
+def below(limit):
+    def holds(pair):
+        if sum(pair) >= limit:  # pytest would add to the message of an assert
+            raise AssertionError(f"sum({pair}) is not below {limit}")
+
+    return holds
+
+
+def searched(holds, key=b"k" * 32, examples=200):
+    """The inputs that a search asked for, and how it ended."""
+    asked = []
+    try:
+        Challenger(key, 0).for_all(st.tuples(st.integers(0, 100), st.integers(0, 100)), lambda pair: (asked.append(pair), holds(pair)), examples)
+    except Exception as error:
+        return asked, error
+    return asked, None
+
+
+def test_a_search_fails_with_the_smallest_counterexample():
+    for limit in (1, 20, 90):
+        asked, error = searched(below(limit))
+        assert str(error) == f"sum((0, {limit})) is not below {limit}"
+        assert len(asked) <= 11 * 200
+    asked, error = searched(below(201))
+    assert error is None
+    assert len(asked) <= 200
+    assert len(set(asked)) > 50
+
+
+def test_a_search_follows_from_the_key_and_leaves_nothing_behind(tmp_path):
+    code = """if True:
+        import json, sys, types
+        from hypothesis import strategies as st
+        from autograder.checking import Challenger
+        open("around.py", "w").write("numbers = [%s]" % ", ".join(map(str, range(50))))
+        if sys.argv[1] == "around":
+            import around
+        asked, kept = [], []
+        def holds(numbers):
+            asked.append(numbers)
+            assert sum(numbers) < 70 or len(numbers) < 3, numbers
+        challenger = Challenger(bytes.fromhex(sys.argv[2]), 0)
+        for _ in range(2):
+            try:
+                challenger.for_all(st.lists(st.integers(0, 10**6)), holds)
+            except AssertionError as error:
+                kept.append(str(error))
+        print(json.dumps([asked, kept]))
+    """
+    key, found = "ab" * 32, {}
+    for name, around, secret, seed in (("one", "alone", key, "1"), ("two", "around", key, "2"), ("other", "alone", "cd" * 32, "1")):
+        (tmp_path / name).mkdir()
+        environment = os.environ | {"PYTHONHASHSEED": seed, "CI": "", "PYTHONPATH": os.pathsep.join([".", *filter(None, sys.path)])}
+        done = subprocess.run([sys.executable, "-c", code, around, secret], cwd=tmp_path / name, env=environment, capture_output=True, text=True)
+        found[name] = done.stdout
+        assert done.returncode == 0, done.stderr
+        assert sorted(path.name for path in (tmp_path / name).iterdir() if path.name != "__pycache__") == ["around.py"]
+    assert found["one"] == found["two"] != found["other"]
+    asked, kept = json.loads(found["one"])
+    assert kept == ["[0, 0, 70]"] * 2
+    assert asked[: len(asked) // 2] != asked[len(asked) // 2 :]  # a second search in a check draws other inputs
+
+
+def test_a_search_has_no_deadline_and_minds_no_setting_of_the_caller_s():
+    import time
+
+    import hypothesis
+
+    hypothesis.settings.register_profile("strict", deadline=1, max_examples=1, derandomize=True)
+    before = hypothesis.settings.get_current_profile_name()
+    try:
+        hypothesis.settings.load_profile("strict")
+        asked, error = searched(lambda pair: time.sleep(0.002 * len(str(pair))), examples=20)
+    finally:
+        hypothesis.settings.load_profile(before)
+    assert error is None
+    assert len(asked) == 20
+
+
+def test_what_a_student_s_function_raises_is_made_smaller_too():
+    def holds(pair):
+        if pair[0] > 3:
+            raise StudentError("ZeroDivisionError: division by zero")
+
+    error = searched(holds)[1]
+    assert type(error) is StudentError
+    assert str(error) == "ZeroDivisionError: division by zero (for the input (4, 0))"
+
+
+def test_a_process_that_has_ended_does_not_hide_what_ended_it():
+    def holds(pair):
+        if max(pair) > 3:
+            ended.append(pair)
+            raise StudentError("the function ran too long" if len(ended) == 1 else "the student's process has ended")
+
+    ended = []
+    error = searched(holds)[1]
+    assert str(error) == f"the function ran too long (for the input {ended[0]})"
+
+
+@pytest.mark.parametrize("error", [Starved("no answer"), StudentTimeout("too long"), KitError("a check at fault"), TypeError("what the function returned")])
+def test_a_search_ends_at_once_where_nothing_more_can_be_asked(error):
+    def holds(pair):
+        raise error
+
+    asked, found = searched(holds)
+    assert found is error
+    assert len(asked) == 1
+
+
+def test_an_answer_that_changes_from_call_to_call_is_a_failure_all_the_same():
+    def holds(pair):
+        calls.append(pair)
+        if len(calls) == 3:
+            raise AssertionError("another answer to the same question")
+
+    calls = []
+    assert str(searched(holds)[1]) == "another answer to the same question"

@@ -5,10 +5,14 @@ sigma, and the quantile itself has a few ulps of 3. It also covers sound noise: 
 them, and the sampler's d * 2^-48 * (1 + sigma * 2^12), below 1e-9 for the d and sigma used here, moves R by less than 1e-6 sigma.
 """
 
+import math
+from functools import cache
+
 import numpy as np
 import torch
 from backdoors import data
-from scipy.stats import binom, norm
+from hypothesis import strategies as st
+from scipy.stats import binom
 
 from autograder import declare
 from autograder.checking import close, integer, number
@@ -18,12 +22,17 @@ ABSTAIN = -1
 RADIUS_TOLERANCE = 5e-5
 
 
+@cache
+def digits() -> data.Dataset:
+    return data.load("digits")  # from disk, once for all submissions that are judged in this process
+
+
 # oracles
 
 
-def clopper_pearson(successes, trials: int, alpha: float) -> np.ndarray:
-    """The p at which `successes` or more of `trials` still have probability alpha: bisection over the exact binomial sum, for many `successes` at once."""
-    successes = np.atleast_1d(successes)
+def clopper_pearson(successes, trials, alpha) -> np.ndarray:
+    """The p at which `successes` or more of `trials` still have probability alpha: bisection over the exact binomial sum, for many cases at once."""
+    successes, trials, alpha = np.broadcast_arrays(np.atleast_1d(successes), trials, alpha)
     low, high = np.zeros(len(successes)), np.ones(len(successes))
     for _ in range(60):
         middle = (low + high) / 2
@@ -32,12 +41,17 @@ def clopper_pearson(successes, trials: int, alpha: float) -> np.ndarray:
     return np.where(successes == 0, 0.0, low)
 
 
+def tail(successes: int, trials: int, p: float) -> float:
+    """The probability of `successes` or more of `trials`."""
+    return float(binom.sf(successes - 1, trials, min(max(p, 0.0), 1.0)))
+
+
 def quantile(p: float) -> float:
-    """The t with Phi(t) = p, by bisection over Phi."""
+    """The t with Phi(t) = p, by bisection over Phi(t) = erfc(-t / sqrt 2) / 2."""
     low, high = -10.0, 10.0
     for _ in range(80):
         middle = (low + high) / 2
-        low, high = (middle, high) if norm.cdf(middle) < p else (low, middle)
+        low, high = (middle, high) if math.erfc(-middle / math.sqrt(2)) / 2 < p else (low, middle)
     return low
 
 
@@ -80,6 +94,9 @@ def claim(certificate) -> tuple[int, float]:
     radius = number(certificate.radius, "the certificate's radius")
     assert radius >= 0, f"a radius is at least 0, got {radius}"
     assert radius == 0 or label != ABSTAIN, f"a certificate that abstains claims nothing: its radius must be 0, got {radius}"
+    p_lower = number(certificate.p_lower, "the certificate's p_lower")
+    assert 0 <= p_lower < 1, f"p_lower is a lower bound on a probability, in [0, 1), got {p_lower}"
+    assert certificate.noise in ("sound", "gaussian"), f"the certificate must say which noise was used, 'sound' or 'gaussian', and says {certificate.noise!r}"
     return label, radius
 
 
@@ -95,13 +112,17 @@ def require_floats(value, shape: tuple[int, ...], name: str) -> None:
 
 @declare("lower_confidence_bound", points=1, statement="cohen-certify", false_fail=0)
 def test_bound_solves_the_binomial_equation(student, challenger):
-    cases = [(0, 10, 0.05), (10, 10, 0.05), (1, 1, 0.001), (66, 100, 0.001), (99, 100, 0.001), (990, 1000, 0.001)]
-    for _ in range(12):
-        trials = int(challenger.rng.integers(1, 300))
-        cases.append((int(challenger.rng.integers(0, trials + 1)), trials, float(challenger.rng.uniform(0.001, 0.3))))
-    for successes, trials, alpha in sorted(cases, key=lambda case: case[1]):
-        expected = clopper_pearson(successes, trials, alpha)[0]
-        close(student.lower_confidence_bound(successes, trials, alpha), expected, 1e-9, f"lower_confidence_bound({successes}, {trials}, {alpha:.4g})")
+    def holds(case):
+        successes, trials, alpha = case
+        bound = number(student.lower_confidence_bound(successes, trials, alpha), f"lower_confidence_bound({successes}, {trials}, {alpha})")
+        if successes == 0 or not tail(successes, trials, bound - 5e-10) <= alpha <= tail(successes, trials, bound + 5e-10):
+            expected = clopper_pearson(successes, trials, alpha)[0] if successes else 0.0
+            close(bound, expected, 1e-9, f"lower_confidence_bound({successes}, {trials}, {alpha})")
+
+    counts = st.tuples(st.integers(0, 300), st.integers(1, 300)).map(sorted)
+    challenger.for_all(st.builds(lambda counts, alpha: (*counts, alpha), counts, st.sampled_from([0.5, 0.1, 0.05, 0.01, 0.001])), holds, examples=50)
+    for case in ((0, 10, 0.05), (10, 10, 0.05), (1, 1, 0.001), (66, 100, 0.001), (99, 100, 0.001), (990, 1000, 0.001)):
+        holds(case)
 
 
 # count_votes
@@ -144,6 +165,25 @@ def noise_follows_the_generator(ask) -> None:
     assert not torch.equal(first, other), "generators of different seeds must give different noise: draw it from `generator`"
 
 
+def on_grid(rows: torch.Tensor) -> bool:
+    """Whether all entries are multiples of 2^-12, as those of sound noise are for sigma up to 4; of Gaussian noise one in hundreds is."""
+    return bool((rows.double() * 2**12 % 1 == 0).all())
+
+
+def rows_asked(ask, most: int) -> torch.Tensor:
+    """The rows that `ask(model)` shows its model, which always answers class 0; fails where more than `most` come at once."""
+    batches = []
+
+    def model(batch):
+        batches.append(batch)
+        return votes_for(torch.zeros(len(batch), dtype=torch.int64), 2)
+
+    ask(model)
+    largest = max(map(len, batches), default=0)
+    assert 1 <= largest <= most, f"batch_size = {most}: {largest} rows were asked at once; hand batch_size on to count_votes"
+    return torch.cat(batches)
+
+
 # certified_radius
 
 
@@ -174,11 +214,30 @@ def test_prediction_from_given_votes(student, challenger):
         ((45, 20, 35), 0.05, ABSTAIN, "the runner-up has 35 votes: 45 of these 80, p = .31"),
         ((14, 50, 12, 13, 11), 0.001, 1, "50 of the 64 votes of the top two: p below .00001; the other classes do not enter"),
     ]
+
+    def holds(case):
+        votes, alpha = case
+        *_, second, top = sorted(votes)
+        p_value = min(1.0, 2 * tail(top, top + second, 0.5))
+        expected = votes.index(top) if p_value <= alpha else ABSTAIN
+        rows = np.repeat(np.arange(len(votes)), votes)
+        answer = integer(student.predict(scripted(rows), x, 0.25, sum(votes), alpha, challenger.generator), "predict's answer")
+        why = f"the two-sided binomial test of {top} against {second} has p = {p_value:.4g}"
+        assert answer == expected, f"votes {votes} at alpha = {alpha}: the answer must be {expected}, where -1 is ABSTAIN, got {answer}: {why}"
+
+    others, leader = st.lists(st.integers(0, 4), min_size=1, max_size=3), st.integers(1, 14)  # few enough that the p-value is often close to alpha
+    votes_by_class = st.builds(lambda others, leader: [*others, leader], others, leader)
+    challenger.for_all(st.tuples(votes_by_class, st.sampled_from([0.05, 0.01])), holds, examples=30)
     for votes, alpha, expected, why in cases:
         rows = challenger.rng.permutation(np.repeat(np.arange(len(votes)), votes))
         answer = integer(student.predict(scripted(rows), x, 0.25, sum(votes), alpha, challenger.generator), "predict's answer")
         assert answer == expected, f"votes {votes} at alpha = {alpha}: the answer must be {expected}, where -1 is ABSTAIN, got {answer}: {why}"
     noise_follows_the_generator(lambda model, generator: student.predict(model, x, 0.25, 50, 0.05, generator))
+    for noise in ("sound", "gaussian"):
+        seen = rows_asked(lambda model: student.predict(model, x, 0.25, 5, 0.05, challenger.generator, noise, 1), most=1)  # noqa: B023 (called at once)
+        counted = rows_asked(lambda model: student.count_votes(model, x, 0.25, 5, 1, challenger.generator, noise), most=1)  # noqa: B023
+        same = on_grid(seen) == on_grid(counted)
+        assert same, f"noise = {noise!r}: of predict's and count_votes' noisy copies one's lie on the grid and the other's do not; hand noise on to count_votes"
 
 
 # certify
@@ -200,6 +259,12 @@ def test_certificate_from_given_votes(student, challenger):
     case = "20 of n0 = 20 votes for class 1, then 40 of n = 200 fresh ones: the guess stands but has no majority, so certify must abstain"
     assert (label, radius) == (ABSTAIN, 0), f"{case}, got label {label} with radius {radius:.4g}"
     noise_follows_the_generator(lambda model, generator: student.certify(model, x, 0.25, 10, 40, 0.05, generator))
+    for noise in ("sound", "gaussian"):
+        made = []
+        asked = rows_asked(lambda model: made.append(student.certify(model, x, 0.25, 3, 4, 0.05, challenger.generator, noise, 1)), most=1)  # noqa: B023
+        says = made[0].noise
+        for rows, what in ((asked[:3], "the guess"), (asked[3:], "the bound")):
+            assert on_grid(rows) == (says == "sound"), f"noise = {noise!r}: the certificate says {says!r}, and the noise for {what} is not; hand noise on"
 
 
 # worst_halfspace
@@ -233,7 +298,7 @@ def halfspace_of(value, d: int) -> tuple[np.ndarray, float]:
 
 @declare("fooled_model", points=1, statement="cohen-limits", false_fail=1e-8)
 def test_noise_around_x_star_sees_the_wrong_label(student, challenger):
-    images = data.load("digits").test.images
+    images = digits().test.images
     weights = torch.randn(10, 64, generator=challenger.generator)
     for x_star, shape in ((images[3], (1, 8, 8)), (images[40].flatten(), (64,))):
 
