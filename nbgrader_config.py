@@ -28,4 +28,8 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 c.OverwriteCells.add_missing_cells = True
+c.ExchangeFactory.release_assignment = "autograder.nbgrader.Release"
+
 c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.exclude_anchor_links = True  # a student's heading must not bear the id of formgrader's field for a score
+c.GenerateFeedback.preprocessors = ["nbgrader.preprocessors.GetGrades", "autograder.nbgrader.HideTests"]

@@ -56,7 +56,7 @@ def release(problem_set: str, to: Path, blank_from: str | None = None, update: b
     """Writes `to`/<set>/: the notebook with its data, the students' edition, the public checks and requirements.txt.
 
     Args:
-        update: renew a folder that exists, but for its notebook, which may hold a student's work.
+        update: renew a folder that exists, but for its notebooks, which may hold a student's work.
 
     Returns:
         The folder.
@@ -75,7 +75,7 @@ def release(problem_set: str, to: Path, blank_from: str | None = None, update: b
         with tempfile.TemporaryDirectory(dir=to, prefix=f".{problem_set}-") as scratch:
             new = assemble(problem_set, Path(scratch) / problem_set, blank_from, root)
             leaking.require_no_solution(new, resolve(problem_set, root), owners(root))
-            _put(new, folder, keep=f"{problem_set}.ipynb")
+            _put(new, folder)
     except OSError as error:
         raise KitError(f"cannot write {folder}: {error.strerror or error}") from error
     return folder
@@ -107,14 +107,14 @@ def assemble(problem_set: str, folder: Path, blank_from: str | None = None, root
     return folder
 
 
-def _put(new: Path, folder: Path, keep: str) -> None:
-    """Moves a finished folder into place; of one that exists, whatever is not in the new one stays, and so does the file `keep`."""
+def _put(new: Path, folder: Path) -> None:
+    """Moves a finished folder into place; of one that exists, whatever is not in the new one stays, and so do its notebooks."""
     if not folder.exists() or not any(folder.iterdir()):
         os.replace(new, folder)
         return
     for path in sorted(new.iterdir()):
         old = folder / path.name
-        if path.name == keep and old.exists():
+        if path.suffix == ".ipynb" and old.exists():
             continue
         if old.exists():
             os.rename(old, new.parent / f"replaced-{path.name}")

@@ -7,6 +7,7 @@ import pytest
 ALLOWED = {  # part of the reason -> whether .ci/run installs what is missing, so that with CI set the skip is a failure
     "needs Debian's chromium": True,
     "needs Debian's dataset-fashion-mnist": True,
+    "needs Debian's postgresql": True,
     "needs a CUDA device": False,
 }
 

@@ -111,7 +111,7 @@ def main() -> None:
     nbgrader("generate_feedback", SET)
     nbgrader("export", "--to", "gradebook.csv")
 
-    reports = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(COURSE.glob(f"reports/{SET}/*.json"))]
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(COURSE.glob(f"reports/{SET}/nbgrader/*.json"))]
     report = reporting.merge(map(reporting.load, reports))
     reporting.write(report, COURSE / "report")
     print(reporting.table(report))

@@ -7,17 +7,20 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbgrader.api import Gradebook
 
-from autograder import building, grading, submissions, trials
+from autograder import building, grading, releasing, submissions, trials
 from autograder.checking import CheckResult
 from autograder.course import ROOT, exercises
 from autograder.errors import KitError
-from autograder.nbgrader import INTERNAL, is_harmless
+from autograder.nbgrader import INTERNAL
+from autograder.rendering import is_harmless
 from autograder.reporting import Question, Report, Submission
 from autograder.submissions import SubmissionError
 
@@ -51,7 +54,8 @@ def course(course, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))  # nbgrader runs alembic by name
     monkeypatch.setattr(grading, "grade", graded)
     config = Config(PyFileConfigLoader("nbgrader_config.py", path=str(course.root)).load_config())
-    config.CourseDirectory.root = config.Grade.root = config.Sanitize.root = str(course.root)
+    config.CourseDirectory.root = config.Grade.root = config.Sanitize.root = config.Release.checkout = str(course.root)
+    config.Exchange.root = str(course.root / "exchange")
     if BUILT:
         shutil.copytree(BUILT[0], course.root, dirs_exist_ok=True)
     api = NbGraderAPI(CourseDirectory(config=config), config=config)
@@ -141,6 +145,10 @@ def test_feedback_holds_no_script_and_nothing_hidden(course):
     (path.parent / "page.html").write_text(EVIL)
     (path.parent / "picture.png").symlink_to("/etc/passwd")
     (path.parent / "notes.txt").symlink_to("/etc/passwd")
+    (path.parent / "submission_secret.txt").symlink_to("/etc/passwd")
+    (path.parent / "more").mkdir()
+    (path.parent / "more" / "timestamp.txt").write_text(EVIL)
+    (path.parent / "timestamp.txt").write_text("2030-01-01 12:00:00 UTC")
     autograde(course)
     page = feedback(course)
     assert "owned" in page  # it is shown, as text
@@ -156,8 +164,64 @@ def test_feedback_holds_no_script_and_nothing_hidden(course):
     autograde(course, "bob")
     assert page.count("<script") == feedback(course, "bob").count("<script")
     names = {file.name for folder in ("autograded", "feedback") for file in (course.root / folder / "ann").rglob("*") if file.is_file()}
-    assert names <= {f"{SET}.ipynb", f"{SET}.html", "numbers.csv"}
-    assert json.loads((course.root / "reports" / SET / "ann.json").read_text())["submissions"][0]["path"] == f"submitted/ann/{SET}/{SET}.ipynb"
+    assert names == {f"{SET}.ipynb", f"{SET}.html", "numbers.csv", "timestamp.txt"}
+    assert json.loads((course.root / "reports" / SET / "nbgrader" / "ann.json").read_text())["submissions"][0]["path"] == f"submitted/ann/{SET}/{SET}.ipynb"
+
+
+def test_a_link_in_place_of_the_notebook_shows_nothing(course, monkeypatch):
+    monkeypatch.undo()  # the challenger itself refuses it, before it needs a sandbox
+    monkeypatch.setenv(grading.SECRET_VARIABLE, "a secret of 32 bytes or more, for nbgrader")
+    nb = released(course)
+    cell(nb, "f1").source = "The answer of a classmate."
+    path = hand_in(course, nb, "bob")
+    link = hand_in(course, nb)
+    link.unlink()
+    link.symlink_to(path)
+    graded_notebook = autograde(course)
+    assert "is a link" in graded_notebook.cells[0].source
+    assert "classmate" not in json.dumps(graded_notebook)
+    assert grades(course) == {"check-double": (0.0, None, False), "check-pair": (0.0, None, False), "f1": (0.0, None, False)}
+
+
+def test_a_gradebook_that_knows_other_points_or_cells_is_told(course, monkeypatch):
+    def regraded(*arguments, **settings):
+        report = graded(*arguments, **settings)
+        double, pair = report.submissions[0].questions
+        return replace(report, submissions=(replace(report.submissions[0], questions=(double, replace(pair, max_score=3))),))
+
+    monkeypatch.setattr(grading, "grade", regraded)
+    course.edit("autograder/checks/ps01_tiny/hidden.py", "points=3", "points=2")
+    building.build(SET, course.root)
+    with course.api.gradebook as gradebook:
+        gradebook.db.delete(gradebook.find_source_cell("check-double", SET, SET))
+        gradebook.db.delete(gradebook.find_grade_cell("check-double", SET, SET))
+        gradebook.db.commit()
+    hand_in(course, released(course))
+    notes = autograde(course).cells[0].source
+    assert INTERNAL not in notes
+    assert "check-pair is worth 3 points, and 4.0 in the gradebook; run" in notes
+    assert "check-double is worth 2 points, and nothing in the gradebook; run" in notes
+    assert grades(course) == {"check-pair": (0.0, None, False), "f1": (0.0, None, False)}
+
+
+def test_the_exchange_gets_what_students_need(course):
+    (course.root / "exchange").mkdir()
+    result = course.api.release_assignment(SET)
+    assert result["success"], result.get("error")
+    folder = course.root / "exchange" / "backdoors" / "outbound" / SET
+    assert (folder / f"{SET}.ipynb").read_bytes() == (course.root / "assignments" / SET / f"{SET}.ipynb").read_bytes()
+    assert "raise NotImplementedError" in (folder / "backdoors" / "numbers.py").read_text()
+    assert {path.name for path in (folder / "autograder" / "checks" / SET).iterdir()} == {"public.py"}
+
+
+def test_a_second_notebook_is_released_and_never_overwritten(course):
+    extra = nbformat.v4.new_notebook(cells=[new_markdown_cell("# Another part")])
+    nbformat.write(extra, course.root / "solutions" / SET / "extra.ipynb")
+    assert course.api.generate_assignment(SET)["success"]
+    folder = releasing.release(SET, course.root / "students", root=course.root)
+    (folder / "extra.ipynb").write_text("a student's work")
+    releasing.release(SET, course.root / "students", update=True, root=course.root)
+    assert (folder / "extra.ipynb").read_text() == "a student's work"
 
 
 def test_copied_renamed_and_missing_cells_survive_and_are_noted(course):
@@ -265,7 +329,8 @@ def test_hostile_markdown_is_not_harmless(source):
 
 
 def test_the_stock_commands_grade_the_real_set(tmp_path):
-    """generate_assignment, autograde, generate_feedback and export as an instructor types them, in a course folder of its own, through the sandbox."""
+    """generate_assignment, autograde, generate_feedback and export as an instructor types them, in a course folder of its own, through the sandbox;
+    with a plugin for late penalties as nbgrader's manual has it."""
     real = "ps05_smoothing"
     environment = os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -275,9 +340,15 @@ def test_the_stock_commands_grade_the_real_set(tmp_path):
     def nbgrader(*arguments):
         done = subprocess.run(["nbgrader", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+        assert "ERROR" not in done.stderr, done.stderr
 
     shutil.copytree(ROOT / "solutions" / real, tmp_path / "solutions" / real)
-    shutil.copyfile(ROOT / "nbgrader_config.py", tmp_path / "nbgrader_config.py")
+    plugin = "c.AssignLatePenalties.plugin_class = 'late.SubMarks'\n"
+    (tmp_path / "nbgrader_config.py").write_text((ROOT / "nbgrader_config.py").read_text() + plugin)
+    (tmp_path / "late.py").write_text(
+        "from nbgrader.plugins import BasePlugin\n\n\nclass SubMarks(BasePlugin):\n"
+        "    def late_submission_penalty(self, student_id, score, total_seconds_late):\n        return round(total_seconds_late / 3600, 0)\n"
+    )
     wrong = "def lower_confidence_bound(successes, trials, alpha):\n    print('noise', file=__import__('sys').stderr)\n    return successes / trials"
     for student, notebook in {"ann": trials.solved(real), "bob": trials.submission(real, wrong), "cem": trials.released(real)}.items():
         place = tmp_path / "submitted" / student / real / f"{real}.ipynb"
@@ -285,18 +356,27 @@ def test_the_stock_commands_grade_the_real_set(tmp_path):
         nbformat.write(notebook, place)
     nbgrader("generate_assignment", real)
     assert (tmp_path / "assignments" / real / f"{real}.ipynb").read_bytes() == (ROOT / "assignments" / real / f"{real}.ipynb").read_bytes()
+    with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}") as gradebook:
+        gradebook.update_or_create_assignment(real, duedate="2030-01-01 12:00:00 UTC")
+    (tmp_path / "submitted" / "ann" / real / "timestamp.txt").write_text("2030-01-01 15:00:00 UTC")
+    (tmp_path / "nbgrader_config.py").open("a").write(f"c.Grade.reseed = {{{real!r}: ['cem']}}\n")
     nbgrader("autograde", real)
+    assert len(list((tmp_path / "results" / real).iterdir())) == 3  # what `autograder grade --course` takes instead of grading again
     nbgrader("generate_feedback", real)
     nbgrader("export", "--to", "grades.csv")
     with open(tmp_path / "grades.csv", newline="") as file:
-        scores = {row["student_id"]: (float(row["raw_score"]), row["last_name"]) for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    scores = {row["student_id"]: (float(row["raw_score"]), row["last_name"]) for row in rows}
+    assert {row["student_id"]: float(row["raw_score"]) - float(row["score"]) for row in rows} == {"ann": 3, "bob": 0, "cem": 0}
     points = {one.name: one.points for one in exercises(real)}
     assert scores["ann"] == (sum(points.values()), "ann")
     assert scores["cem"] == (0, "cem")
     assert sum(points.values()) - points["lower_confidence_bound"] <= scores["bob"][0] < sum(points.values())
     pages = {student: (tmp_path / "feedback" / student / real / f"{real}.html").read_text() for student in scores}
+    assert "Late submission penalty (Score: -3.0)" in pages["ann"]
     assert "lower_confidence_bound(" in pages["bob"]
     assert "hidden check of" in pages["ann"]
+    assert {student for student, page in pages.items() if "drawn anew" in page} == {"cem"}
     hidden = (ROOT / "autograder" / "checks" / real / "hidden.py").read_text()
     names = [name.replace("_", " ") for name in re.findall(r"^def test_(\w+)", hidden, re.MULTILINE)]
     assert names
