@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test build lab bench
+.PHONY: demo test build lab bench study mutants
 
 demo: $(READY)
 	@$(BIN)/python tests/demo.py
@@ -23,6 +23,12 @@ lab: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m pip install -qq -c constraints.txt adversarial-robustness-toolbox statsmodels
 	@$(BIN)/python tests/benchmarks/smoothing.py
+
+study: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/regrades.py
+
+mutants: $(READY)  # ARGS=--help says what else it can do
+	@$(BIN)/python tests/mutation/mutants.py $(ARGS)
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (about 2 GB, one to three minutes; once)"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autograder.submissions import SubmissionError, collect, read, released, restore
+from autograder.submissions import SubmissionError, gather, read, released, restore
 
 
 def precheck(set: str, path: Path | str) -> list[str]:
@@ -16,12 +16,12 @@ def precheck(set: str, path: Path | str) -> list[str]:
         KitError: where the set is unknown or `path` does not exist or holds no notebook.
     """
     release = released(set)
-    found = collect([path], set)
-    sentences = []
-    for _, name, content in found:
+    found, sentences = gather([path], set)
+    for handin in found:
         try:
-            _, flags, _ = restore(read(content), release, set)
+            _, flags, _ = restore(read(handin.read()), release, set)
         except SubmissionError as error:
             flags = [str(error)]
-        sentences += [flag if name in (str(path), flag[: len(name)]) else f"{name}: {flag}" for flag in flags]
+        name = handin.path
+        sentences += [flag if name in (str(path), flag[: len(name)]) else f"{name}: {flag}" for flag in (*handin.flags, *flags)]
     return sentences

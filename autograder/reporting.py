@@ -5,7 +5,6 @@ that a spreadsheet would run are defused, file names made from a safe alphabet. 
 No file holds a time or an order of its own, so that the same grades give the same bytes; times, where given, go to `timings.json`.
 """
 
-import csv
 import hashlib
 import io
 import json
@@ -27,7 +26,6 @@ __all__ = ["CheckResult", "Question", "Report", "Submission", "load", "merge", "
 
 NAME = 255  # characters of a student's name, path or flag that are shown
 TEMPLATES = Path(__file__).parent / "templates"
-FORMULA = tuple("=+-@＝＋－＠")  # what makes a spreadsheet run a cell; the full-width forms count in some locales
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,10 @@ class Submission:
 
 @dataclass(frozen=True)
 class Report:
-    """A set's grades and what they depend on: the edition and versions graded with, the secret (its fingerprint), the sandbox level."""
+    """A set's grades and what they depend on: the edition and versions graded with, the secret (its fingerprint), the sandbox level.
+
+    `refused` are sentences about files that were handed in and name no student.
+    """
 
     set: str
     edition: str
@@ -62,22 +63,38 @@ class Report:
     secret_fingerprint: str
     sandbox: int
     submissions: tuple[Submission, ...] = ()
+    refused: tuple[str, ...] = ()
 
     def to_json(self) -> dict:
-        """The report as JSON's types, texts cleaned; messages of hidden checks are left out."""
-        return {**vars(self), "submissions": [_submission_json(submission) for submission in self.submissions]}
+        """The report as JSON's types, texts cleaned; messages of hidden checks are left out, and `refused` where it is empty."""
+        record = {**vars(self), "submissions": [_submission_json(submission) for submission in self.submissions]}
+        refused = [clean(sentence) for sentence in record.pop("refused")]
+        return record | ({"refused": refused} if refused else {})
 
 
 def load(record: dict) -> Report:
     """The report that `to_json` wrote."""
-    submissions = []
-    for submission in record["submissions"]:
-        questions = []
-        for question in submission["questions"]:
-            checks = tuple(CheckResult(**check) for check in question["checks"])
-            questions.append(Question(**question | {"checks": checks}))
-        submissions.append(Submission(**submission | {"flags": tuple(submission["flags"]), "questions": tuple(questions)}))
-    return Report(**record | {"submissions": tuple(submissions)})
+    return Report(**record | {"submissions": tuple(map(load_submission, record["submissions"])), "refused": tuple(record.get("refused", ()))})
+
+
+def read_report(path: Path) -> Report:
+    """The report in a folder that `write` filled, or in its report.json; raises KitError where there is none."""
+    path = path / "report.json" if path.is_dir() else path
+    try:
+        return load(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise KitError(f"cannot read {path}: {error.strerror}; name the folder that `autograder grade --out` wrote") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise KitError(f"{path} is no report of `autograder grade`; name the folder that it wrote, or the report.json in it") from None
+
+
+def load_submission(record: dict) -> Submission:
+    """The submission that a report's JSON holds; raises KeyError, TypeError or ValueError on anything else."""
+    questions = []
+    for question in record["questions"]:
+        checks = tuple(CheckResult(**check) for check in question["checks"])
+        questions.append(Question(**question | {"checks": checks}))
+    return Submission(**record | {"flags": tuple(record["flags"]), "questions": tuple(questions)})
 
 
 def merge(reports: Iterable[Report]) -> Report:
@@ -87,13 +104,13 @@ def merge(reports: Iterable[Report]) -> Report:
     if len(sets) != 1:
         raise KitError(f"reports of one problem set can be merged, got {', '.join(sets) or 'none'}")
     submissions = sorted((submission for report in reports for submission in report.submissions), key=lambda submission: submission.student)
-    return replace(reports[0], submissions=tuple(submissions))
+    return replace(reports[0], submissions=tuple(submissions), refused=tuple(sentence for report in reports for sentence in report.refused))
 
 
 def reason(check: CheckResult) -> str:
     """Why a check failed, as a student may read it."""
     if check.hidden or not check.message:
-        return f"{'hidden check' if check.hidden else 'check'} of {check.statement}: {_says(check.statement)}"
+        return f"{'hidden check' if check.hidden else 'check'} of {check.statement}: {says(check.statement)}"
     return clean(check.message)
 
 
@@ -130,12 +147,14 @@ def write(report: Report, out: Path | str, timings: dict | None = None) -> None:
     Args:
         timings: anything that json takes, seconds by convention; written to timings.json, outside the promise of equal bytes.
     """
+    from autograder import classpage, exporting
+
     out = prepare(out)
     pages = file_names(submission.student for submission in report.submissions)
     for submission in report.submissions:
         write_file(out / "feedback" / pages[submission.student], feedback(report, submission).encode())
-    write_file(out / "class.html", class_page(report, pages).encode())
-    write_file(out / "grades.csv", grades(report).encode())
+    write_file(out / "class.html", classpage.class_page(report, pages, timings).encode())
+    write_file(out / "grades.csv", exporting.grades(report).encode())
     if timings is not None:
         write_file(out / "timings.json", json_bytes(timings))
     write_file(out / "report.json", json_bytes(report.to_json()))
@@ -154,7 +173,7 @@ def write_file(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def file_names(students: Iterable[str]) -> dict[str, str]:
+def file_names(students: Iterable[str], suffix: str = ".html") -> dict[str, str]:
     """A file name for every student: letters, digits, `.`, `_` and `-`, and a hash of the id where that is not the id itself, or not alone
     on a disk that ignores case."""
     students = list(students)
@@ -164,48 +183,26 @@ def file_names(students: Iterable[str]) -> dict[str, str]:
     for student, name in safe.items():
         if not name or name != student or folded[name.casefold()] > 1:
             name += "-" + hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-        names[student] = name + ".html"
+        names[student] = name + suffix
     return names
-
-
-def grades(report: Report) -> str:
-    """One line a student, one column a question, texts quoted."""
-    questions = _question_names(report)
-    text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    writer.writerow(["student", *(_cell(name) for name in questions), "score", "max_score", "flags"])
-    for submission in report.submissions:
-        scores = {question.name: question.score for question in submission.questions}
-        row = [scores.get(name, 0) for name in questions]
-        flags = "; ".join(clean(flag) for flag in submission.flags)
-        writer.writerow([_cell(submission.student), *row, submission.score, submission.max_score, _cell(flags, 10_000)])
-    return text.getvalue()
 
 
 def feedback(report: Report, submission: Submission) -> str:
     """The page of one student: self-contained, no script, nothing loaded from the network, nothing of a hidden check but its statement."""
-    return _template("feedback.html").render(report=report, submission=submission)
-
-
-def class_page(report: Report, pages: dict[str, str] | None = None) -> str:
-    """The page of the class: how the scores spread over each question, and who got what and why."""
-    pages = pages or file_names(submission.student for submission in report.submissions)
-    names = _question_names(report)
-    picture = _picture(report, names) if names else None
-    return _template("class.html").render(report=report, pages=pages, questions=names, picture=picture, losses=losses)
+    return template("feedback.html").render(report=report, submission=submission)
 
 
 def question_html(question: Question) -> str:
     """The checks of one exercise as HTML that survives nbconvert's sanitiser."""
-    return str(_template("question.html").module.checks(question)).strip()
+    return str(template("question.html").module.checks(question)).strip()
 
 
 def question_text(question: Question) -> str:
     """The checks of one exercise, one a line."""
     lines = [f"{question.score:g} of {question.max_score:g} points"]
     for check in question.checks:
-        what = "hidden check of" if check.hidden else f"{_words(check.name)};"
-        lines.append(f"{'passed' if check.passed else 'FAILED'}  {check.points:g}  {what} {check.statement}: {_says(check.statement)}")
+        what = "hidden check of" if check.hidden else f"{words(check.name)};"
+        lines.append(f"{'passed' if check.passed else 'FAILED'}  {check.points:g}  {what} {check.statement}: {says(check.statement)}")
         if not check.passed and not check.hidden and check.message:
             lines.append(f"        {clean(check.message)}")
     return "\n".join(lines)
@@ -228,7 +225,8 @@ def table(report: Report, width: int | None = None) -> str:
     width = width or (shutil.get_terminal_size().columns if sys.stdout.isatty() else 140)
     text = io.StringIO()
     Console(file=text, width=width, highlight=False, color_system=None).print(rows)
-    return text.getvalue().rstrip("\n")
+    refused = [f"refused: {clean(sentence)}" for sentence in report.refused]
+    return "\n".join([text.getvalue().rstrip("\n"), *refused])
 
 
 def _submission_json(submission: Submission) -> dict:
@@ -256,20 +254,18 @@ def json_bytes(record: object) -> bytes:
 
 
 @cache
-def _says(statement: str) -> str:
+def says(statement: str) -> str:
+    """What a statement says, for people."""
     return clean(statements().get(statement, "a statement that statements.tsv does not list"))
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """A check's name as people say it."""
     return clean(name, 200).removeprefix("test_").replace("_", " ")
 
 
-def _cell(text: str, limit: int = NAME) -> str:
-    text = clean(text, limit)
-    return "'" + text if text.startswith(FORMULA) else text
-
-
-def _question_names(report: Report) -> list[str]:
+def question_names(report: Report) -> list[str]:
+    """The exercises of a report, in notebook order."""
     return list(dict.fromkeys(question.name for submission in report.submissions for question in submission.questions))
 
 
@@ -278,34 +274,10 @@ def _environment():
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(clean=clean, says=_says, words=_words, number=lambda value: f"{value:g}")
+    environment.filters.update(clean=clean, says=says, words=words, number=lambda value: f"{value:g}")
     return environment
 
 
-def _template(name: str):
+def template(name: str):
+    """A page's template; whatever is put into it is escaped."""
     return _environment().get_template(name)
-
-
-def _picture(report: Report, names: list[str]) -> str:
-    """How many students reached each score, question by question and in all, as an SVG data address."""
-    import base64
-
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    scores = {name: [q for s in report.submissions for q in s.questions if q.name == name] for name in names}
-    panels = [(clean(name, 40), [q.score for q in found], max(q.max_score for q in found)) for name, found in scores.items()]
-    panels.append(("all", [s.score for s in report.submissions], max(s.max_score for s in report.submissions)))
-    columns = min(4, len(panels))
-    rows = -(-len(panels) // columns)
-    with matplotlib.rc_context({"svg.hashsalt": "backdoors", "svg.fonttype": "path", "font.size": 8, "text.parse_math": False}):
-        figure = Figure(figsize=(2.6 * columns, 2.0 * rows), layout="constrained")
-        for index, (title, values, top) in enumerate(panels):
-            axes = figure.add_subplot(rows, columns, index + 1)
-            step = int(top) // 15 + 1  # points a bar
-            axes.hist(values, bins=[edge - 0.5 for edge in range(0, int(top) + step + 1, step)], color="#4878a8", rwidth=0.9)
-            axes.set(title=title, xlim=(-0.6, top + step - 0.4), ylim=(0, len(report.submissions)), xlabel="points", ylabel="students")
-            axes.locator_params(integer=True, nbins=6)
-        image = io.BytesIO()
-        figure.savefig(image, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(image.getvalue()).decode()

@@ -4,17 +4,19 @@ import json
 import re
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
-from autograder.collecting import NOTEBOOK, SubmissionError, collect, read_file, too_large
+from autograder.archives import too_large
+from autograder.collecting import NOTEBOOK, gather, read_file
 from autograder.course import ROOT, require_set
-from autograder.errors import KitError
+from autograder.errors import KitError, SubmissionError
 
-__all__ = ["SubmissionError", "collect", "normalise", "read", "read_file", "read_release", "released", "restore", "sanitise"]
+__all__ = ["SubmissionError", "gather", "normalise", "read", "read_file", "read_release", "released", "restore", "sanitise"]
 
 CELLS = 2_000  # most cells of a notebook
 FLAGS = 40  # most flags of a notebook
@@ -23,17 +25,15 @@ IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
 
 
-def read(content: bytes | SubmissionError) -> NotebookNode:
+def read(content: bytes) -> NotebookNode:
     """A notebook from bytes, rebuilt as a valid one of format 4.5 without outputs: only sources, tags, ids, attached images and the metadata of
     nbgrader are kept.
 
     Raises:
-        SubmissionError: where the bytes are no notebook; `content` itself where it is one.
+        SubmissionError: where the bytes are no notebook.
     """
-    if isinstance(content, SubmissionError):
-        raise content
     if len(content) > NOTEBOOK:
-        raise SubmissionError(too_large("the notebook", len(content)))
+        raise SubmissionError(too_large("the notebook", len(content), NOTEBOOK))
     try:
         record = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):  # bad UTF-8, bad JSON, numbers of a million digits
@@ -62,11 +62,11 @@ def normalise(record: object) -> NotebookNode:
     return nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": METADATA, "cells": rebuilt})
 
 
-def sanitise(nb: NotebookNode | dict, set: str, root: Path | None = None) -> tuple[list[dict], list[str]]:
+def sanitise(nb: bytes | NotebookNode | dict, set: str, root: Path | None = None) -> tuple[list[dict], list[str]]:
     """What is run of a notebook, and what an instructor should know about it.
 
     Args:
-        nb: what `read` gave, or any other notebook.
+        nb: what a student handed in, or any notebook.
         set: name of the problem set.
         root: the course's folder; by default this checkout.
 
@@ -78,15 +78,21 @@ def sanitise(nb: NotebookNode | dict, set: str, root: Path | None = None) -> tup
         SubmissionError: where it is no notebook, or one of another set.
     """
     release = released(set, root)
-    repaired, flags, put_back = restore(normalise(nb), release, set)
+    repaired, flags, put_back = restore(read(nb) if isinstance(nb, bytes) else normalise(nb), release, set)
     return list(_run(repaired, release, put_back)), flags
 
 
 def released(set: str, root: Path | None = None) -> NotebookNode:
-    """The notebook that students were given; raises KitError where there is none."""
-    root = root or ROOT
-    require_set(set, root)
-    return read_release(root / "assignments" / set / f"{set}.ipynb")
+    """The notebook that students were given, which all who ask share: copy it before you change it. Raises KitError where there is none."""
+    path = (root or ROOT) / "assignments" / set / f"{set}.ipynb"
+    if not path.is_file():
+        require_set(set, root or ROOT)
+    return _released(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=8)
+def _released(path: Path, changed: int) -> NotebookNode:
+    return read_release(path)
 
 
 def read_release(path: Path) -> NotebookNode:
@@ -97,18 +103,17 @@ def read_release(path: Path) -> NotebookNode:
 
 
 def restore(nb: NotebookNode, release: NotebookNode, set: str) -> tuple[NotebookNode, list[str], frozenset[str]]:
-    """The notebook with the metadata and the locked cells of its release.
+    """Gives a notebook the metadata and the locked cells of its release.
 
     A cell whose id is unknown or was there before loses its nbgrader metadata whole: the first copy counts. The others get the release's metadata
     and, where locked, source. Missing cells are put back after the one that precedes them in the release.
 
     Returns:
-        The repaired copy, flags, and the ids of the cells put back.
+        `nb`, repaired, flags, and the ids of the cells put back.
 
     Raises:
         SubmissionError: where the notebook is of another set.
     """
-    nb = deepcopy(nb)
     known = {_grade_id(cell): cell for cell in release.cells if _grade_id(cell)}
     _require_set(nb, known, set)
     flags: list[str] = []

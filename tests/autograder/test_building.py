@@ -215,6 +215,7 @@ FAULTS = {
     "no points": (HIDDEN, "points=3", "points=0", "must declare its points as a positive integer, got 0"),
     "true points": (HIDDEN, "points=3", "points=True", "must declare its points as a positive integer, got True"),
     "half points": (HIDDEN, "points=3", "points=1.5", "must declare its points as a positive integer, got 1.5"),
+    "no false fail": (HIDDEN, ", false_fail=0", "", "must declare its false_fail as a probability below 1, got None"),
     "computed points": (HIDDEN, "points=3", "points=len('abc')", "must be written out, not computed"),
     "undeclared": (HIDDEN, '@declare("pair", points=3, statement="tiny-thm-2", false_fail=0)\n', "", "test_pair_shifts must be a function under one @declare"),
     "same name": (HIDDEN, "test_pair_shifts", "test_double_is_a_sum", "two checks of ps01_tiny are named test_double_is_a_sum"),

@@ -2,17 +2,22 @@
 
 import inspect
 import json
+import re
+import zipfile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 import autograder
-from autograder import building, releasing, statements
+from autograder import building, grading, releasing, statements
+from autograder.checking import CheckResult
 from autograder.commands import main
 from autograder.errors import KitError
 
 SET = "ps05_smoothing"
+COMMANDS = ("build", "release", "grade", "precheck", "check", "statements", "export")
+EXPORTS = ("canvas", "gradescope", "results")
 
 
 def run(*arguments: object):
@@ -27,7 +32,7 @@ def fails_with(result, message: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in ("build", "release", "grade", "precheck", "check", "statements"))])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *(["export", name] for name in EXPORTS)])
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_every_command_helps(command, option):
     result = run(*command, option)
@@ -37,8 +42,10 @@ def test_every_command_helps(command, option):
 
 
 def test_help_names_every_option_with_a_sentence():
-    for command in main.commands.values():
-        assert command.help.endswith(".") or command.help.endswith("is.")
+    assert set(main.commands) == set(COMMANDS)
+    assert set(main.commands["export"].commands) == set(EXPORTS)
+    for command in (*main.commands.values(), *main.commands["export"].commands.values()):
+        assert command.help.strip().endswith(".")
         for parameter in command.params:
             assert parameter.param_type_name == "argument" or parameter.help, f"{command.name} {parameter.name}"
 
@@ -104,7 +111,9 @@ def test_statements_as_json_and_as_a_table():
 def test_check_lists_every_check_of_a_set():
     output = run("check", SET).output
     for exercise in building.exercises(SET):
-        assert f"{exercise.name}: {exercise.points} points\n" in output
+        assert f"{exercise.name}: {exercise.points} points; false fail " in output
+    declared = [[float(p) for p in re.findall(r"false_fail=([\d.e-]+)\)", path.read_text())] for path in grading.check_files(SET)]
+    assert f"with probability at most {sum(map(sum, declared)):.3g}, the sum" in output
     assert output.count("  hidden  ") + output.count("  public  ") == output.count("  test_")
 
 
@@ -178,3 +187,72 @@ def test_precheck_goes_on_after_a_path_that_cannot_be_read(tmp_path):
     result = run("precheck", SET, tmp_path / "nowhere.ipynb", tmp_path / "bad.ipynb")
     assert [line.split(": ")[0] for line in result.output.splitlines()] == [str(tmp_path / "nowhere.ipynb"), str(tmp_path / "bad.ipynb")]
     assert result.exit_code == 1
+
+
+GRADEBOOK = 'Student,ID,SIS Login ID,Section,PS05 smoothing (7)\n    Points Possible,,,,9\n"Doe, Ann",1,ann,A,\n"Roe, Bob",2,bob,A,\n'
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    """A folder that `grade` wrote, with one submission."""
+    from autograder import reporting
+
+    question = reporting.Question("predict", 4, 9, (CheckResult("test_p", "cohen-thm-1", True, 9, False, "the hidden input was 271828"),))
+    report = reporting.Report(SET, "e", {}, "f", 3, (reporting.Submission("ann", "ann.ipynb", 4, 9, (), (question,)),))
+    reporting.write(report, tmp_path / "out")
+    (tmp_path / "gradebook.csv").write_text(GRADEBOOK)
+    return tmp_path / "out"
+
+
+def test_export_fills_canvass_gradebook_or_makes_a_small_one(out, tmp_path):
+    result = run("export", "canvas", out, "--to", tmp_path / "filled.csv", "--gradebook", tmp_path / "gradebook.csv")
+    assert (
+        result.output
+        == f"""wrote {tmp_path / "filled.csv"}
+1 of 1 scores are in the column 'PS05 smoothing (7)'
+no submission, cell left as it was: Roe, Bob
+"""
+    )
+    assert (tmp_path / "filled.csv").read_text() == GRADEBOOK.replace("ann,A,", "ann,A,4")
+    assert run("export", "canvas", out / "report.json", "--to", tmp_path / "small.csv", "--assignment", "PS 5 (7)").exit_code == 0
+    assert (tmp_path / "small.csv").read_text().endswith("Section,PS 5 (7)\n    Points Possible,,,,,9\nann,,,ann,,4\n")
+
+
+def test_export_writes_results_for_gradescope(out, tmp_path):
+    assert run("export", "results", out, "--to", tmp_path / "results", "--hidden", "visible").output == f"wrote 1 files to {tmp_path / 'results'}\n"
+    record = json.loads((tmp_path / "results" / "ann.json").read_text())
+    assert (record["score"], record["tests"][0]["visibility"]) == (4, "visible")
+    assert "271828" not in json.dumps(record)
+
+
+def test_export_makes_gradescopes_zip_with_a_key_of_its_own(tmp_path):
+    (tmp_path / "key").write_bytes(b"s" * 32)
+    result = run("export", "gradescope", SET, "--to", tmp_path / "gs.zip", "--secret-file", tmp_path / "key")
+    assert result.output == f"wrote {tmp_path / 'gs.zip'}\n"
+    with zipfile.ZipFile(tmp_path / "gs.zip") as archive:
+        assert {"setup.sh", "run_autograder", "secret.key"} <= set(archive.namelist())
+        assert archive.read("secret.key") not in (b"s" * 32, b"")
+
+
+def test_export_says_in_one_sentence_what_it_cannot_use(out, tmp_path):
+    to = tmp_path / "to"
+    fails_with(run("export", "canvas", tmp_path / "nowhere", "--to", to), "cannot read")
+    fails_with(run("export", "results", tmp_path / "gradebook.csv", "--to", to), "is no report of `autograder grade`")
+    fails_with(run("export", "canvas", out, "--to", to, "--gradebook", out / "grades.csv"), "is no gradebook that Canvas exported")
+    fails_with(run("export", "canvas", out, "--to", to, "--gradebook", tmp_path / "gradebook.csv", "--assignment", "PS 6"), "'PS05 smoothing (7)'")
+    fails_with(run("export", "canvas", out, "--to", tmp_path / "no" / "x.csv"), "cannot write")
+    fails_with(run("export", "gradescope", "ps99", "--to", to), "unknown problem set 'ps99'")
+    assert not to.exists()
+
+
+def test_grade_fills_the_gradebook_too_and_reads_it_first(out, tmp_path, monkeypatch):
+    from autograder import grading, reporting
+
+    monkeypatch.setattr(grading, "grade_paths", lambda *_, **__: (reporting.read_report(out), {}))
+    arguments = ["grade", SET, "a.ipynb", "--out", tmp_path / "again", "--canvas", tmp_path / "gradebook.csv"]
+    result = run(*arguments, "--assignment", "7")
+    assert (tmp_path / "again" / "canvas.csv").read_text() == GRADEBOOK.replace("ann,A,", "ann,A,4")
+    assert "1 of 1 scores are in the column" in result.output
+    monkeypatch.setattr(grading, "grade_paths", lambda *_, **__: pytest.fail("graded"))
+    fails_with(run(*arguments, "--assignment", "8"), "--assignment '8' names no columns")
+    fails_with(run("grade", SET, "a.ipynb", "--out", tmp_path / "again", "--assignment", "8"), "--canvas GRADEBOOK")
