@@ -19,7 +19,7 @@ class Clock(Patience):
     """Raises when the process has used more CPU or storage than a limit since `start`, or, far later, when nothing comes at all."""
 
     def __init__(self, process: Process, deadline: float, storage: int):
-        self.process, self.deadline, self.storage = process, deadline, storage
+        self.process, self.deadline, self.storage, self.free = process, deadline, storage, process.free()
         self.start(float("inf"), "")
 
     def start(self, cpu: float, what: str) -> None:
@@ -36,7 +36,7 @@ class Clock(Patience):
             raise StudentTimeout(f"{self.what} took more than {self.limit:g} s of CPU time")
         if self.process.stored() > self.storage:
             raise StudentTimeout(f"{self.what} filled more than {self.storage >> 20} MB of disk, or made files that cannot be counted")
-        if self.process.swallowed() > OTHERS:
+        if self.process.free() < self.free - OTHERS:
             raise Starved(f"the disk of the grader filled by more than {OTHERS >> 30} GB while {self.what} ran")
         if now > self.deadline:
             raise StudentTimeout("the submission reached its limit of time")

@@ -66,7 +66,6 @@ class Process:
 
     def __init__(self, stream: socket.socket, life: socket.socket, folder: Path | None):
         self.stream, self.life, self.folder = stream, life, folder
-        self._free = _free(folder) if folder else 0
         self.code: int | None = None  # exit status, once it is gone
         self._used = 0.0
         self.pid, self._handle, self._times = 0, -1, -1
@@ -115,9 +114,12 @@ class Process:
                 return math.inf
         return total
 
-    def swallowed(self) -> int:
-        """Bytes by which the disk of its private folder has filled since it started, whoever filled it: files that are deleted and still open have no name."""
-        return max(0, self._free - _free(self.folder)) if self.folder else 0
+    def free(self) -> float:
+        """Free bytes of the disk of its private folder: files that are deleted and still open have no name, and are seen there alone."""
+        if not self.folder:
+            return math.inf
+        status = os.statvfs(self.folder)
+        return status.f_bavail * status.f_frsize
 
     def died_of(self) -> str:
         """Why the process is gone, as far as the system says."""
@@ -357,12 +359,6 @@ def require_unseen(place: Path) -> None:
     for seen in (*SYSTEM, *_environments()):
         if Path(place).resolve().is_relative_to(Path(seen).resolve()):
             raise KitError(f"{place} lies in {seen}, which students' processes can read: move the course somewhere else")
-
-
-def _free(folder: Path) -> int:
-    """Free bytes of the file system of a folder."""
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
 
 
 def _bubblewrap(edition: Path) -> list[str]:
