@@ -1,4 +1,4 @@
-# As ref_hang, with one huge batch.
+# count_votes fails, so that predict is lent the reference: it is asked for a batch of a million copies.
 # levels: 3 2
 # exercise: predict
 import torch

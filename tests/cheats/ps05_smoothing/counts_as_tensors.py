@@ -1,4 +1,4 @@
-# Lent count_votes: counts as tensors.
+# count_votes fails, so that predict is lent the reference: its counts are tensors of one number, of 2 * 10^8.
 # levels: 3 2
 # exercise: predict
 import torch
