@@ -20,7 +20,7 @@ HANDED = "Handed in late, or more than one file"
 PATTERNS = {  # what a submission's flags and messages say, by what a person should look for
     LIMIT: (
         r"CPU time|CPU limit|limit of time|one of its limits|did not answer|process (has )?ended"
-        r"|MB of disk|grader itself work|broke the rules of the pipe|was left out"
+        r"|MB of disk|disk of the grader|grader itself work|broke the rules of the pipe|was left out"
     ),
     CELLS: r"is missing|more than once; the first|unknown id|was changed; it was put back|had become a|more of this kind",
     HANDED: r"handed in|stands in its archive|versions of one file|lies outside its archive",
