@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def said(text: str, key: str) -> str:
     return found[1] if found else ""
 
 
+@cache
+def points_of(problem_set: str) -> dict[str, int]:
+    """Points by exercise."""
+    return {one.name: one.points for one in exercises(problem_set)}
+
+
 def limits_of(text: str) -> Limits:
     """LIMITS, but for what `# limits: name=number ...` says."""
     return replace(LIMITS, **{name: int(number) for name, number in (pair.split("=") for pair in said(text, "limits").split())})
@@ -28,7 +35,7 @@ def limits_of(text: str) -> Limits:
 
 def right_grade(text: str, problem_set: str) -> dict[str, int]:
     """Points by exercise: those that `# grade: name name=points ...` names, or all of them, and 0 for the others."""
-    points = {one.name: one.points for one in exercises(problem_set)}
+    points = points_of(problem_set)
     if said(text, "grade") == "all":
         return points
     earned = dict(pair.partition("=")[::2] for pair in said(text, "grade").split())
@@ -69,7 +76,7 @@ def test_an_attack_gains_no_point(cheat, level):
     (submission,) = report.submissions
     assert report.sandbox == level
     assert {question.name: question.score for question in submission.questions} == right
-    assert submission.max_score == sum(one.points for one in exercises(problem_set))
+    assert submission.max_score == sum(points_of(problem_set).values())
 
 
 def test_some_level_holds_here():

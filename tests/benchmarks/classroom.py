@@ -9,12 +9,12 @@ the students' edition, and a cell `check("f")` holds asserts there: the same exp
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import dedent
 
 ROOT = Path(__file__).resolve().parents[2]
 BLANK = "ps01_blank"
@@ -127,10 +127,6 @@ def stock_notebook(notebook: dict, problem_set: str) -> dict:
     return notebook | {"cells": cells}
 
 
-def code_cells(notebook: dict) -> list[str]:
-    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-
-
 def _imports(source: str) -> list[str]:
     """The imports of the first cell, but for the kit's own `check`, which only notebooks in the kit's hands use."""
     lines = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -196,13 +192,11 @@ def _make_stock(room: Classroom, notebook: dict) -> None:
     (source / f"{room.problem_set}.ipynb").write_text(json.dumps(notebook, indent=1))
     (room.stock / "nbgrader_config.py").write_text(STOCK_CONFIG)
     if room.problem_set != BLANK:
-        (source / "content.py").write_text(dedent(CONTENT).format(checks=str(room.ours / "autograder" / "checks" / room.problem_set)))
+        (source / "content.py").write_text(CONTENT.format(checks=str(room.ours / "autograder" / "checks" / room.problem_set)))
     _run([sys.executable, "-m", "nbgrader", "generate_assignment", room.problem_set], room, room.stock)
 
 
 def _run(command: list[str], room: Classroom, folder: Path | None = None) -> None:
-    import os
-
     done = subprocess.run(command, cwd=folder or room.ours, env=environment(room, dict(os.environ)), capture_output=True, text=True, timeout=300)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")

@@ -58,7 +58,7 @@ class Run:
 
     def finish(self) -> None:
         status = self.process.wait(900)
-        assert status == 0, self.log.read_text()
+        assert status == 0, f"exit status {status}: {self.log.read_text()}"
 
     def wait(self, out: Path, results: int, more: float) -> bool:
         """Waits until so many results are there and for some seconds more; False where the run ended before."""
@@ -107,6 +107,7 @@ def chain(submitted: Path, place: Path, moments: random.Random, kills: int, stud
         run = Run(submitted, out, scratch, workers)
         # the broken notebook has a result too; with all of them there the report is written
         if not run.wait(out, moments.randint(stored(out), students), moments.random() * 0.5):
+            run.finish()
             shutil.rmtree(out)  # it was through: begin again
             continue
         group = (first + done) % 2 == 0

@@ -1,5 +1,6 @@
 # Gives its process a name that is no UTF-8, so that a careless reader of /proc sees no CPU time, and burns more than a check may use.
 # levels: 3 2
+# limits: check_cpu=1
 # exercise: certified_radius
 import ctypes
 import time

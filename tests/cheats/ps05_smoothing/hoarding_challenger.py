@@ -1,5 +1,6 @@
 # Every batch that the model sees is kept by the check.
 # levels: 3 2
+# limits: check_cpu=1
 # exercise: count_votes
 import torch
 

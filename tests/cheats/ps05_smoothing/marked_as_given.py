@@ -1,5 +1,6 @@
 # Solved cells dressed as what the grader skips, restores or runs by itself: given, locked, raw, exploration, magic.
 # levels: 3 2
+# limits: cell_cpu=1
 # edit: notebook
 import nbformat
 

@@ -1,5 +1,6 @@
 # Every comparison of numpy, torch, math and the builtins says yes.
 # levels: 3 2
+# limits: check_cpu=1
 # exercise: worst_halfspace
 import builtins
 import math

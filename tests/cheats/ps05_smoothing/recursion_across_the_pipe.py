@@ -1,5 +1,6 @@
 # Calls the challenger, which calls the student, which calls the challenger, as deep as it goes; then returns values that hold themselves.
 # levels: 3 2
+# limits: check_cpu=1
 # exercise: fooled_model
 import sys
 

@@ -6,7 +6,7 @@ import os
 
 def _solutions():
     for folder, folders, files in os.walk("/", followlinks=False):
-        folders[:] = [name for name in folders if os.path.join(folder, name) not in ("/proc", "/sys", "/usr/share", "/usr/lib/x86_64-linux-gnu") and name not in ("torch", "sympy", "scipy", "numpy")]
+        folders[:] = [name for name in folders if os.path.join(folder, name) not in ("/proc", "/sys", "/usr/share", "/usr/lib/x86_64-linux-gnu") and name not in ("torch", "sympy", "scipy", "numpy", "lib2to3", "test", "share", "gcc", "perl", "locale", "pip", "plotly", "pandas", "sklearn", "matplotlib", "notebook", "jupyterlab", "nbgrader", "galois", "numba", "llvmlite", "dask", "networkx", "statsmodels", "art", "hypothesis", "PIL", "fontTools", "sqlalchemy", "debugpy", "jedi", "playwright", "pygments", "tornado")]
         for name in files:
             if name.endswith((".py", ".ipynb", ".md", ".pyc")):
                 try:
