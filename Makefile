@@ -11,7 +11,7 @@ demo: $(READY)
 	@$(BIN)/python tests/demo.py
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --max-worker-restart 0
 
 build: $(READY)
 	@$(BIN)/autograder build

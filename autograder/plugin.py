@@ -101,19 +101,27 @@ class Plugin:
     @pytest.hookimpl
     def pytest_pyfunc_call(self, pyfuncitem):
         """Runs the check; where the machine starved the student's process, once more from the start."""
-        values = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
         try:
-            pyfuncitem.obj(**values)
+            pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames})
         except Starved:
-            again = {"student": lambda: Student(self.enter(_set(pyfuncitem), exercise_of(pyfuncitem))), "challenger": lambda: self.challenge(pyfuncitem)}
-            pyfuncitem.obj(**{name: again.get(name, lambda value=value: value)() for name, value in values.items()})
+            self.again(pyfuncitem)
         return True
 
-    def enter(self, problem_set: str, exercise: str) -> End:
+    def again(self, item, end: End | None = None) -> None:
+        """Runs a check from the start, on the functions behind `end` or, without one, on those that it was run on."""
+        fixtures = {
+            "student": lambda: Student(self.enter(_set(item), exercise_of(item), end)),
+            "challenger": lambda: self.challenge(item),
+            "reference": lambda: Reference(self.references),
+        }
+        item.obj(**{name: fixtures[name]() for name in item._fixtureinfo.argnames})
+
+    def enter(self, problem_set: str, exercise: str, end: End | None = None) -> End:
         """The end of the pipe for a check of `exercise`: where an earlier exercise that it calls has failed, the reference stands in for it."""
-        if problem_set not in self._ends:
-            self._ends[problem_set] = self.join(problem_set)
-        end = self._ends[problem_set]
+        if end is None:
+            if problem_set not in self._ends:
+                self._ends[problem_set] = self.join(problem_set)
+            end = self._ends[problem_set]
         end.begin(exercise)
         end.given.clear()
         names = tuple(name for name in self.uses.get(exercise, ()) if name in self.failed and name in self.references)
@@ -140,13 +148,22 @@ class Plugin:
                 CheckResult(
                     name=item.name,
                     statement=item.get_closest_marker("statement").args[0],
-                    hidden=item.path.stem == "hidden",
+                    hidden=is_hidden(item),
                     points=mark.kwargs["points"],
                     passed=report.passed,
-                    message="" if report.passed else _message(call.excinfo),
+                    message="" if report.passed else self.told(item, call.excinfo.value),
                 )
             )
         return report
+
+    def told(self, item, error: BaseException) -> str:
+        """What to tell of a failed check."""
+        text = str(error).split("\nassert ")[0]
+        if isinstance(error, AssertionError | StudentError):
+            return clean(text or "the check failed")
+        if isinstance(error, KitError):
+            return clean(f"the check itself is at fault: {text}")
+        return clean(f"the check could not use what the function returned ({type(error).__name__}: {text})")
 
 
 class Reference:
@@ -190,15 +207,8 @@ def exercise_of(item) -> str:
     return item.get_closest_marker("exercise").args[0]
 
 
-def _message(info) -> str:
-    """What to tell the student of a failed check."""
-    error = info.value
-    text = str(error).split("\nassert ")[0]
-    if isinstance(error, AssertionError | StudentError):
-        return clean(text or "the check failed")
-    if isinstance(error, KitError):
-        return clean(f"the check itself is at fault: {text}")
-    return clean(f"the check could not use what the function returned ({type(error).__name__}: {text})")
+def is_hidden(item) -> bool:
+    return item.path.stem == "hidden"
 
 
 def run(paths: list[Path], plugin: Plugin) -> None:

@@ -96,8 +96,8 @@ class Body:
         self.view, self.at, self.left = view, 0, MAX_COSTLY
 
     def take(self, shape, dtype) -> np.ndarray:
-        """The bytes of the next array, as a writable copy. Raises ValueError or TypeError where there are none."""
-        if type(shape) is not list or len(shape) > MAX_DIMENSIONS:
+        """The bytes of the next array, as a writable copy. Raises ValueError where there are none."""
+        if type(shape) is not list or len(shape) > MAX_DIMENSIONS or any(type(size) is not int or size < 0 for size in shape):  # a text times a size is long
             raise ProtocolError("an array of no shape")
         if 0 in shape and math.prod(size for size in shape if size) > MAX_EMPTY:  # a few bytes on the pipe, as many rows as one likes at this end
             raise ProtocolError("an empty array of too many rows")

@@ -79,6 +79,17 @@ def test_an_attack_gains_no_point(cheat, level):
     assert submission.max_score == sum(points_of(problem_set).values())
 
 
+@pytest.mark.xdist_group("cheats at level 3")
+def test_no_input_of_a_hidden_check_is_told():
+    cheat = FOLDER / "ps05_smoothing" / "told_hidden_inputs.py"
+    notebook = notebook_of(cheat, cheat.read_text(encoding="utf-8"))
+    report = grading.grade("ps05_smoothing", notebook, cheat.stem, secret=b"cheats", limits=LIMITS)
+    predict = next(question for question in report.submissions[0].questions if question.name == "predict")
+    seen = {check.hidden: int(re.search(r"seen (\d+)", check.message)[1]) for check in predict.checks}
+    assert seen[False] == 1
+    assert seen[True] > 1  # what hidden checks said is for the instructor
+
+
 def test_some_level_holds_here():
     assert sandbox.require(2) >= 2
 
