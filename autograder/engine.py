@@ -35,7 +35,6 @@ from autograder.protocol import clean, loopback
 from autograder.reporting import Question, Submission
 from autograder.sandbox import Limits, Process, Warm
 
-END = b"\n"  # of what a challenger says: JSON has no line end of its own
 CHALLENGER_MEMORY = 6 << 30  # bytes by which a submission may make the challenger grow
 
 
@@ -51,9 +50,8 @@ class Challengers(Plugin):
             sandbox.require_unseen(root)
         self.warm = Warm(edition(problem_set, root), level, imports(problem_set, root))
         self.rehearsing = False
-        self.child: int | None = None  # the fork that graded the last submission, until it has ended
         self.spare: tuple[Limits, Process] | None = None  # for the next submission; made while this one is graded
-        self.adversaries: list[Adversary] = []  # of the submission that is graded; the second sees no inputs of hidden checks
+        self.witness: Adversary | None = None  # a student's process that sees no inputs of hidden checks
 
     @pytest.hookimpl
     def pytest_runtestloop(self, session):
@@ -89,7 +87,6 @@ class Challengers(Plugin):
         task = {"student": "", "reseed": 0, "content": content, "secret": b"", "limits": asdict(Limits())}
         self.rehearsing = True
         self._judge(session, task, None)
-        self._close()
         self.rehearsing = False
         loopback({"same": lambda value: value}).call("same", [1.0, np.ones(2), torch.ones(2)])
         for found in (self.results, self.failed, self.substituted, self._ends, self._bound):
@@ -110,13 +107,8 @@ class Challengers(Plugin):
         self.warm.close()
         self.warm = Warm(edition(self.set, self.root), self.level, imports(self.set, self.root))
 
-    def _close(self) -> None:
-        """Ends the students' processes of the submission that was graded."""
-        while self.adversaries:
-            self.adversaries.pop().close()
-
     def _apart(self, session, task: dict) -> bytes | None:
-        """What a fork of this process says of the task, while it still ends what it started; None where it died or said nothing in time."""
+        """What a fork of this process says of the task; None where it died or did not end."""
         limits = Limits(**task["limits"])
         process, (reading, writing) = self._spare(limits), os.pipe()
         child = os.fork()
@@ -128,14 +120,11 @@ class Challengers(Plugin):
                 bound_memory(CHALLENGER_MEMORY)
                 answer = json.dumps(self._judge(session, task, process)).encode()
                 with os.fdopen(writing, "wb") as file:
-                    file.write(answer + END)
+                    file.write(answer)
                 status = 0
             except BaseException:
                 sys.excepthook(*sys.exc_info())
-            with contextlib.suppress(BaseException):
-                self._close()
             os._exit(status)
-        before, self.child = self.child, child
         os.close(writing)
         if process:
             process.leave()
@@ -152,16 +141,10 @@ class Challengers(Plugin):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         os.close(reading)
+        _, status = os.waitpid(child, 0)
         if self.connection in ready:
             raise EOFError
-        ended_well = before is None or os.waitpid(before, 0)[1] == 0
-        if not said.endswith(END):
-            os.waitpid(child, 0)
-            self.child = None
-            return None
-        if not ended_well:
-            self._restart()
-        return said.removesuffix(END)
+        return said if status == 0 else None
 
     def _judge(self, session, task: dict, process: Process | None) -> dict:
         """The result of one task; runs in a fork. `process` is the first of the submission's, if there is one already."""
@@ -176,12 +159,17 @@ class Challengers(Plugin):
         seed = int.from_bytes(seed_key(task["secret"], dice, self.set, "notebook")[:7], "big")
         processes = [process] if process else []
         adversary = Adversary(cells, lambda limits: processes.pop() if processes else self.warm.fork(limits), limits, seed)
-        self.secret, self.student_id, self.join, self.adversaries = task["secret"], dice, lambda _: adversary, [adversary]
+        self.secret, self.student_id, self.join = task["secret"], dice, lambda _: adversary
         self.fresh = lambda: Adversary(cells, self.warm.fork, replace(limits, wall=adversary.deadline - time.monotonic()), seed)
-        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
-            before = time.process_time() + adversary.cpu() - adversary.notebook_cpu
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            seconds[f"{exercise_of(item)}.{item.name}"] = time.process_time() + adversary.cpu() - adversary.notebook_cpu - before
+        try:
+            for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+                before = time.process_time() + adversary.cpu() - adversary.notebook_cpu
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                seconds[f"{exercise_of(item)}.{item.name}"] = time.process_time() + adversary.cpu() - adversary.notebook_cpu - before
+        finally:
+            adversary.close()
+            if self.witness:
+                self.witness.close()
         flags += dict.fromkeys(adversary.flags)
         flags += [f"{name} was checked with the reference's {' and '.join(names)}" for name, names in self.substituted.items()]
         return self._result(self.results, task, flags, seconds | {"the notebook": adversary.notebook_cpu}, started)
@@ -191,15 +179,14 @@ class Challengers(Plugin):
         again on a process that has seen none, whose words are told, and which decides nothing."""
         if is_hidden(item) or str(error) == "NotImplementedError" or not any(check.hidden for checks in self.results.values() for check in checks):
             return super().told(item, error)
-        if len(self.adversaries) == 1:
-            self.adversaries.append(self.fresh())
-        witness = self.adversaries[1]
         try:
-            self.again(item, witness)
+            self.witness = self.witness or self.fresh()
+            self.again(item, self.witness)
         except Exception as other:
             return super().told(item, other)
         finally:
-            witness.finish()
+            if self.witness:
+                self.witness.finish()
         return "it failed, and passed when it was run again by itself"
 
     def _result(self, results: dict, task: dict, flags: list[str], seconds: dict[str, float], started: float) -> dict:

@@ -169,7 +169,7 @@ def clocked_engine() -> None:
         forked[0] = time.perf_counter()
         answer = json.loads(apart(self, session, task))
         spent = answer["stages"]
-        spent["the challenger's answer, and what was not clocked"] = [time.perf_counter() - forked[0] - sum(wall for wall, _ in spent.values()), 0.0]
+        spent["exit of the challenger"] = [time.perf_counter() - forked[0] - sum(wall for wall, _ in spent.values()), 0.0]
         spent[MEANWHILE] = clocks.found.pop(FORK, [0.0, 0.0])
         return json.dumps(answer).encode()
 
@@ -198,6 +198,7 @@ def clocked_engine() -> None:
     clocks.wrap(submissions, "sanitise", "parse, sanitise")
     clocks.wrap(engine.Warm, "fork", FORK)
     clocks.wrap(Adversary, "call", lambda end, target, *_: {"!start": "seed", "!cell": "run the cells"}.get(target, "calls of the student's functions"))
+    clocks.wrap(Adversary, "close", "kill the student's process")
     clocks.wrap(Adversary, "cpu", "limits: CPU time, alarms")
     clocks.wrap(challenging.Clock, "start", "limits: CPU time, alarms")
     clocks.wrap(challenging, "ring_after", "limits: CPU time, alarms")
