@@ -23,6 +23,7 @@ lab: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m pip install -qq -c constraints.txt adversarial-robustness-toolbox statsmodels
 	@$(BIN)/python tests/benchmarks/smoothing.py
+	@$(BIN)/python tests/benchmarks/constructions.py
 	@$(BIN)/python tests/benchmarks/throughput.py
 
 study: $(READY)

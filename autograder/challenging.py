@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from autograder.protocol import End, Patience, ProtocolError, Starved, StudentError, StudentTimeout, clean, join
@@ -65,7 +66,7 @@ class Adversary(End):
         self.skipped: set[int] = set()  # cells that ended the process
         self.raised: dict[str, str] = {}  # what a cell raised, or how it ended the process
         self.ended: dict[str, str] = {}  # exercises that ended the process, and how
-        self.starved: set[str] = set()  # exercises that have been tried once more
+        self.starved: set[str] = set()  # exercises and cells that have been tried once more
         self.flags: list[str] = []
         self.used = 0.0  # CPU seconds of processes that are gone
         self.notebook_cpu = 0.0
@@ -129,7 +130,7 @@ class Adversary(End):
                 limits = f"{self.limits.cpu} s of CPU time, {self.limits.wall} s in all, {MOST_RESTARTS} restarts"
                 raise StudentError(f"the submission used up one of its limits: {limits}")
             self.given.clear()  # handles of an earlier check
-            self.process = self.fork(self.limits)
+            self.process = self.fork(replace(self.limits, cpu=max(1, int(self.limits.cpu - self.used))))
             self.clock = Clock(self.process, self.deadline, self.limits.storage)
             join(self, self.process.stream, self.clock)
             self.clock.start(60, "starting the process")
@@ -138,13 +139,15 @@ class Adversary(End):
                 return
 
     def _run_cell(self, index: int, cell: dict) -> bool:
-        """Runs one cell; False if the process did not survive it."""
+        """Runs one cell; False if the process did not survive it. Where the machine starved it, the cell is tried once more."""
         name = cell["name"] or f"number {index + 1}"
-        self.exercise = ""
+        self.exercise = f"#{index}"
         self.clock.start(self.limits.cell_cpu, f"the cell {name}")
         try:
             raised = self.call("!cell", cell["source"])
-        except (StudentError, Starved) as error:
+        except Starved:
+            return False
+        except StudentError as error:
             if self.process is not None:  # not the cell: the process itself cannot run cells
                 raise
             self.skipped.add(index)

@@ -97,7 +97,8 @@ class Challenger:
 
     @cached_property
     def generator(self):
-        """A torch.Generator, seeded per student and check."""
+        """A torch.Generator, seeded per student and check, for inputs that the student sees anyway: torch takes 32 bits of a seed, and a generator that crosses
+        tells 62 bits of this one's stream, so that all of it can be found. Coins and keys come from `rng`."""
         import torch
 
         return torch.Generator().manual_seed(int.from_bytes(self._key[:8], "big") >> 1)

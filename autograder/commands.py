@@ -64,7 +64,7 @@ def release(problem_set: str | None, to: Path, every: bool, blank_from: str | No
 @click.option("--student", metavar="NAME", help="Name of the student, where PATH is one notebook (default: the file's name).")
 @click.option("--secret-file", type=click.Path(path_type=Path), help="File of the course's secret (default: secret.key in the course's folder).")
 @click.option("--reseed", multiple=True, metavar="STUDENT", help="Draw new inputs for this student, and say so in the report; may be repeated.")
-@click.option("--min-sandbox", type=click.IntRange(0, 3), help="Refuse a weaker sandbox than this level (default: 2; with --scheduler 3, exactly).")
+@click.option("--min-sandbox", type=click.IntRange(1, 3), help="Refuse a weaker sandbox than this level (default: 2; with --scheduler 3, exactly).")
 @click.option("--unsandboxed", is_flag=True, help="Grade without a sandbox: only what you wrote yourself.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Processes of this machine that grade.")
 @click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of a Dask scheduler, tls://HOST:PORT (docs/cluster.md).")

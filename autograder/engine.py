@@ -51,7 +51,7 @@ class Challengers(Plugin):
         self.warm = Warm(edition(problem_set, root), level, imports(problem_set, root))
         self.rehearsing = False
         self.spare: tuple[Limits, Process] | None = None  # for the next submission; made while this one is graded
-        self.witness: Adversary | None = None  # a student's process that sees no inputs of hidden checks
+        self.retold: list[tuple[pytest.Item, int]] = []  # failed public checks, and their place among the results, whose words are to be found again
 
     @pytest.hookimpl
     def pytest_runtestloop(self, session):
@@ -63,14 +63,12 @@ class Challengers(Plugin):
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
                 task = msgpack.unpackb(self.connection.recv_bytes())
-                started = time.monotonic()
                 if not self.warm.alive():
                     self._restart()
                 answer = self._apart(session, task)
                 if answer is None:
                     self._restart()  # and with it whatever the dead challenger left running
-                    flag = "the grader's own process ended while it graded this submission; a person must look at it"
-                    answer = json.dumps(self._result({}, task, [flag], {}, started)).encode()
+                    answer = json.dumps({"failed": "the grader's own process ended while it graded this submission"}).encode()
                 self.connection.send_bytes(answer)
         return True
 
@@ -160,7 +158,6 @@ class Challengers(Plugin):
         processes = [process] if process else []
         adversary = Adversary(cells, lambda limits: processes.pop() if processes else self.warm.fork(limits), limits, seed)
         self.secret, self.student_id, self.join = task["secret"], dice, lambda _: adversary
-        self.fresh = lambda: Adversary(cells, self.warm.fork, replace(limits, wall=adversary.deadline - time.monotonic()), seed)
         try:
             for item, following in zip(session.items, [*session.items[1:], None], strict=True):
                 before = time.process_time() + adversary.cpu() - adversary.notebook_cpu
@@ -168,26 +165,38 @@ class Challengers(Plugin):
                 seconds[f"{exercise_of(item)}.{item.name}"] = time.process_time() + adversary.cpu() - adversary.notebook_cpu - before
         finally:
             adversary.close()
-            if self.witness:
-                self.witness.close()
         flags += dict.fromkeys(adversary.flags)
+        if self.retold:
+            before = time.process_time() + adversary.cpu()
+            witness = Adversary(cells, self.warm.fork, limits, seed)
+            witness.deadline, witness.used = adversary.deadline, adversary.cpu()  # the limits are of both together
+            try:
+                self._retell(witness)
+            finally:
+                witness.close()
+            seconds["the words of failed checks"] = time.process_time() + witness.cpu() - before
         flags += [f"{name} was checked with the reference's {' and '.join(names)}" for name, names in self.substituted.items()]
         return self._result(self.results, task, flags, seconds | {"the notebook": adversary.notebook_cpu}, started)
 
     def told(self, item, error: BaseException) -> str:
-        """A public check's words reach the student, and by then his process may know inputs of hidden checks and have put them there: so the check is run
-        again on a process that has seen none, whose words are told, and which decides nothing."""
-        if is_hidden(item) or str(error) == "NotImplementedError" or not any(check.hidden for checks in self.results.values() for check in checks):
-            return super().told(item, error)
-        try:
-            self.witness = self.witness or self.fresh()
-            self.again(item, self.witness)
-        except Exception as other:
-            return super().told(item, other)
-        finally:
-            if self.witness:
-                self.witness.finish()
-        return "it failed, and passed when it was run again by itself"
+        """The words of a failed public check reach the student, and by the time of some his process may know inputs of hidden checks and have put them there:
+        their words are found again, by `_retell`."""
+        if not is_hidden(item) and str(error) != "NotImplementedError" and any(check.hidden for checks in self.results.values() for check in checks):
+            self.retold.append((item, len(self.results.get(exercise_of(item), ()))))
+        return super().told(item, error)
+
+    def _retell(self, witness: Adversary) -> None:
+        """Runs public checks again, on a student's process that sees no input of a hidden one: what they say there is told, and decides nothing."""
+        for item, place in self.retold:
+            words = "it failed, and passed when it was run again by itself"
+            try:
+                self.again(item, witness)
+            except Exception as error:
+                words = super().told(item, error)
+            finally:
+                witness.finish()
+            checks = self.results[exercise_of(item)]
+            checks[place] = replace(checks[place], message=words)
 
     def _result(self, results: dict, task: dict, flags: list[str], seconds: dict[str, float], started: float) -> dict:
         flags = list(flags)

@@ -98,14 +98,17 @@ class Engine:
             raise EngineError(f"the grader of {problem_set} could not start: {said['error']}")
 
     def judge(self, task: Task, secret: bytes, limits: Limits) -> Result:
-        """Raises EOFError where the engine's process is gone."""
+        """Raises EOFError where the engine's process is gone, and KitError where its challenger ended while it graded this submission."""
         message = msgpack.packb(asdict(task) | {"secret": secret, "limits": asdict(limits)})
         with self._lock:
             try:
                 self.connection.send_bytes(message)
-                return Result.from_json(json.loads(self.connection.recv_bytes()))
+                answer = json.loads(self.connection.recv_bytes())
             except OSError as error:
                 raise EOFError("the grader's process is gone") from error
+        if "failed" in answer:
+            raise KitError(answer["failed"])
+        return Result.from_json(answer)
 
     def close(self) -> None:
         self.connection.close()
@@ -140,7 +143,7 @@ def judge(task: Task, secret: bytes, limits: Limits, level: int, root: Path = RO
     """The result of one task, by an engine that stays warm for the next.
 
     Raises:
-        KitError: where the engine cannot be started, or dies twice over one submission.
+        KitError: where the engine cannot be started, dies twice over one submission, or its challenger dies over it.
     """
     for _ in range(2):
         engine = _engine(task.problem_set, Path(root), level)
@@ -330,7 +333,7 @@ def report_of(problem_set: str, graded: Iterable[Submission], secret: bytes, lev
 
 @cache
 def _versions() -> dict[str, str]:
-    packages = ("backdoors", "nbgrader", "numpy", "pytest", "scipy", "torch")
+    packages = ("backdoors", "hypothesis", "ipython", "msgpack", "nbgrader", "numpy", "pytest", "scipy", "torch")
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
 
 

@@ -417,9 +417,9 @@ class End:
         parts = self._items(body, level, parts)
         if sum(part.nbytes for part in parts if isinstance(part, torch.Tensor)) > MAX_LAYER:
             raise ProtocolError(f"a layer of more than {MAX_LAYER >> 20} MiB")
-        children = parts if name == "Sequential" else parts[0] if name == "Parallel" else []
-        if not all(isinstance(child, torch.nn.Module) for child in children):
-            raise ProtocolError("a network with a layer that is none")
+        children = parts if name == "Sequential" else parts[0] if name == "Parallel" else None
+        if children == [] or any(type(child) not in (torch.nn.Sequential, *(getattr(perceptrons, kind) for kind in NETWORKS[1:])) for child in children or ()):
+            raise ProtocolError("a network with a part of no kind that crosses")
         return torch.nn.Sequential(*parts) if name == "Sequential" else getattr(perceptrons, name)(*parts)
 
     def _decode_mine(self, body, level, number, kind):

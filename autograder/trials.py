@@ -107,9 +107,9 @@ def through_sandbox(problem_set: str, notebook: NotebookNode) -> End:
 class _Everywhere(Plugin):
     """A plugin that finds references and uses of whichever set a check is of."""
 
-    def enter(self, problem_set: str, exercise: str) -> End:
+    def enter(self, problem_set: str, exercise: str, end: End | None = None) -> End:
         self.references, self.uses = grading.references(problem_set), grading.uses(problem_set)
-        return super().enter(problem_set, exercise)
+        return super().enter(problem_set, exercise, end)
 
 
 def _text(path: str) -> str:

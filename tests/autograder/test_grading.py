@@ -4,6 +4,7 @@ import json
 import stat
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -13,8 +14,11 @@ import pytest
 
 import autograder
 from autograder import grading, trials
-from autograder.course import exercises
+from autograder.challenging import Adversary, Clock
+from autograder.course import ROOT, exercises
+from autograder.engine import warm
 from autograder.errors import KitError
+from autograder.protocol import Starved
 from autograder.sandbox import Limits
 
 SET = "ps05_smoothing"
@@ -203,3 +207,52 @@ def test_a_wrong_submission_option_is_explained():
     command = [sys.executable, "-m", "pytest", f"autograder/checks/{SET}", "--submission", "nowhere.py"]
     done = subprocess.run(command, cwd=grading.ROOT, capture_output=True, text=True)
     assert "--submission must be 'reference' or an existing .py or .ipynb file, got 'nowhere.py'" in done.stdout + done.stderr
+
+
+def test_a_challenger_that_dies_gives_no_grade_and_the_next_submission_is_graded(perfect):
+    """As when the machine is out of memory: nobody's fault that can be told, so a person hears of it, and a run of a class tries again."""
+    slow = trials.submission(SET, BOUND.format("__import__('time').sleep(100)"))
+    failed = []
+
+    def judged():
+        with pytest.raises(KitError, match="the grader's own process ended while it graded this submission"):
+            grade(slow)
+        failed.append(True)
+
+    solved = trials.solved(SET)
+    assert grade(solved) == perfect
+    (engine,) = (engine for key, engine in grading._engines.items() if key[0] == SET and key[2] == 3)
+    own = psutil.Process(engine.process.pid)
+    thread = threading.Thread(target=judged)
+    thread.start()
+    until, challengers = time.monotonic() + 60, []
+    while not challengers and time.monotonic() < until:
+        time.sleep(0.1)
+        challengers = [one for one in own.children() if one.cmdline() == own.cmdline()]
+    time.sleep(1)
+    challengers[0].kill()
+    thread.join(60)
+    assert failed == [True]
+    assert grade(solved) == perfect
+
+
+def test_a_cell_that_the_machine_starved_is_tried_once_more(monkeypatch):
+    check, starved = Clock.check, []
+
+    def starve(clock):
+        if clock.what == "the cell second" and len(starved) < times:
+            starved.append(clock.what)
+            raise Starved("the second cell did not answer")
+        check(clock)
+
+    monkeypatch.setattr(Clock, "check", starve)
+    sources = ("a = 1", "import time; time.sleep(0.5); b = 2", "c = 3\ndef total():\n    return [a, globals().get('b'), c]")
+    cells = [{"source": source, "kind": "added", "name": name} for source, name in zip(sources, ("first", "second", "third"), strict=True)]
+    for times, total in ((1, [1, 2, 3]), (2, [1, None, 3])):
+        starved.clear()
+        adversary = Adversary(cells, warm(SET, ROOT, 3).fork, Limits(), 0)
+        adversary.begin("an exercise")
+        assert adversary.call("total") == total
+        adversary.finish()
+        adversary.close()
+        assert adversary.flags == ([] if times == 1 else ["the cell second was left out: the second cell did not answer"])
