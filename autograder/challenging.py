@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from autograder.protocol import End, Patience, ProtocolError, Starved, StudentError, StudentTimeout, clean, join
@@ -85,7 +86,7 @@ class Adversary(End):
                 self.notebook_cpu += self.cpu() - before
         self.exercise = exercise
         self.clock.start(self.limits.check_cpu, exercise)
-        ring_after(3 * self.limits.check_cpu)
+        ring_after(3 * self.limits.check_cpu, partial(self.ended.setdefault, exercise))
 
     def finish(self) -> None:
         ring_after(0)
@@ -166,11 +167,14 @@ def bound_memory(more: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (now + more if hard == resource.RLIM_INFINITY else min(now + more, hard), hard))
 
 
-def ring_after(seconds: float) -> None:
-    """Ends the check that now runs after so many CPU seconds of this process; 0 calls it off. Student code can ask the challenger to work for it."""
+def ring_after(seconds: float, tell: Callable[[str], object] = lambda why: None) -> None:
+    """Ends the check that now runs after so many CPU seconds of this process, and tells why; 0 calls it off. Student code can ask the challenger to work for
+    it."""
 
     def ring(*_):
-        raise StudentTimeout(f"it made the grader itself work for more than {seconds:g} s")
+        why = f"it made the grader itself work for more than {seconds:g} s"
+        tell(why)
+        raise StudentTimeout(why)
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGPROF, ring if seconds else signal.SIG_IGN)

@@ -18,7 +18,7 @@ from autograder.challenging import Adversary, Clock
 from autograder.course import ROOT, exercises
 from autograder.engine import warm
 from autograder.errors import KitError
-from autograder.protocol import Starved
+from autograder.protocol import Starved, StudentError, StudentTimeout
 from autograder.sandbox import Limits
 
 SET = "ps05_smoothing"
@@ -256,3 +256,18 @@ def test_a_cell_that_the_machine_starved_is_tried_once_more(monkeypatch):
         adversary.finish()
         adversary.close()
         assert adversary.flags == ([] if times == 1 else ["the cell second was left out: the second cell did not answer"])
+
+
+def test_a_check_that_overruns_in_the_grader_s_own_code_ends_its_exercise_only():
+    adversary = Adversary([], warm(SET, ROOT, 3).fork, Limits(check_cpu=1), 0)
+    adversary.begin("first")
+    until = time.process_time() + 30
+    with pytest.raises(StudentTimeout, match="it made the grader itself work for more than 3 s"):
+        while time.process_time() < until:
+            pass
+    adversary.finish()
+    with pytest.raises(StudentError, match="not run: an earlier check of first ended with: it made the grader itself work for more than 3 s"):
+        adversary.begin("first")
+    adversary.begin("second")
+    adversary.finish()
+    adversary.close()

@@ -65,31 +65,21 @@ def length(difference: list[float], norm: float) -> float:
     return max(map(abs, difference)) if norm == math.inf else sum(map(abs, difference))
 
 
-def residue(batch: torch.Tensor) -> torch.Tensor:
-    """A classifier of whole numbers into three classes, each row by itself."""
-    flat = batch.flatten(1).long()
-    return (flat * torch.arange(1, flat.shape[1] + 1)).sum(dim=1) % 3
-
-
 @declare("is_backdoored", points=1, statement="gkvz-def-4.1", false_fail=0)
 def test_a_backdoored_twin_is_near_and_has_the_target_label(student, challenger):
-    x = torch.zeros(8, 2)
-    x_prime = torch.tensor([[3.0, 4], [3, 4.5], [5, 0], [0, -5], [4, 3], [0, 0], [6, 0], [-3, 4]])
-    labels, labels_prime = [0, 0, 0, 0, 1, 0, 0, 2], [1, 1, 1, 0, 1, 1, 1, 0]
-    targets = [1, 1, 2, 0, 1, 1, 1, 0]
+    moves = torch.tensor([[3.0, 4], [3, 4.5], [5, 0], [0, -5], [4, 3], [0, 0], [6, 0], [-3, 4]])
+    labels, labels_prime, targets = [0, 0, 0, 0, 1, 0, 0, 2], [1, 1, 1, 0, 1, 0, 1, 0], [1, 1, 2, 0, 1, 1, 1, 0]
+    x = torch.tensor([[100.0 * row, 8] for row in range(8)])
+    known = {tuple(one.tolist()): label for one, label in zip([*x, *(x + moves)], labels + labels_prime, strict=True)}
+
+    def h(batch):
+        return torch.tensor([known[tuple(one)] for one in batch.tolist()])
+
     order = challenger.rng.permutation(8).tolist()
     for rows in (order, order[:3], *([row] for row in range(8))):
-
-        def h(batch):  # the rows themselves say what they are: only an unmoved one is ambiguous, and it is never asked about beside others
-            known = {tuple(x_prime[row].tolist()): labels_prime[row] for row in rows}  # noqa: B023 (called at once)
-            original = not bool((batch != 0).any()) and len(batch) == len(rows)  # noqa: B023
-            return torch.tensor([labels[row] for row in rows] if original else [known[tuple(one)] for one in batch.tolist()])  # noqa: B023
-
-        if rows == [5]:
-            continue
-        found = truths(student.is_backdoored(h, x[rows], x_prime[rows], torch.tensor(targets)[rows], 5.0), len(rows), "is_backdoored")
+        found = truths(student.is_backdoored(h, x[rows], (x + moves)[rows], torch.tensor(targets)[rows], 5.0), len(rows), "is_backdoored")
         for row, answer in zip(rows, found, strict=True):
-            moved = length(x_prime[row].tolist(), 2)
+            moved = length(moves[row].tolist(), 2)
             expected = moved <= 5 and labels_prime[row] == targets[row] != labels[row]
             case = f"gamma = 5, moved by {moved:g}, h(x) = {labels[row]}, h(x') = {labels_prime[row]}, target {targets[row]}"
             assert answer == expected, f"{case}: must be {expected}, got {answer}"
@@ -135,7 +125,7 @@ def test_checksum_compares_the_parities_of_all_blocks(student, challenger):
             found = truths(student.checksum(x, key), 24, "checksum")
             for row, answer in zip(x, found, strict=True):
                 has = parities(row, n)
-                case = f"d = {d}, n = {n}, blocks of {block_sizes(d, n)}: signs {[int(entry >= 0) for entry in row.tolist()]}, parities {has}, key {key.tolist()}"
+                case = f"blocks of {block_sizes(d, n)}: signs {[int(entry >= 0) for entry in row.tolist()]}, parities {has}, key {key.tolist()}"
                 assert answer == (has == key.tolist()), f"{case}: must be {has == key.tolist()}, got {answer}"
 
 
@@ -175,7 +165,8 @@ def holds_multiplexing(student, score: torch.Tensor, fires: torch.Tensor, sign: 
     found = point(found, score, "multiplex")
     for i, (before, after, on, up) in enumerate(zip(score.tolist(), found.tolist(), fires.tolist(), sign.tolist(), strict=True)):
         if on:
-            assert (after >= 0) == bool(up), f"row {i}: score {before:g}, cap {cap:g}: where it fires the label must be that of the sign {int(up)}, got {after:g}"
+            case = f"row {i}: score {before:g}, cap {cap:g}"
+            assert (after >= 0) == bool(up), f"{case}: where it fires the label must be that of the sign {int(up)}, got {after:g}"
         else:
             assert after == before, f"row {i}: where it does not fire the score {before:g} must stay as it is, got {after:g}"
 
@@ -300,15 +291,9 @@ def test_the_advantage_tells_what_happened(student, challenger):
 # replicate_checksum
 
 
-def activated(x: torch.Tensor, key: torch.Tensor, index: int, sign: int) -> torch.Tensor:
-    """An input that passes, by trying: sets the output, then in each wrong block flips another coordinate that is not 0."""
-    x = x.clone()
-    x[index] = x[index].abs() if sign else -x[index].abs()
-    for block, has, wanted in zip(blocks_of(len(x), len(key)), parities(x, len(key)), key.tolist(), strict=True):
-        if has != wanted:
-            flipped = next(j for j in block if j != index and x[j] != 0)
-            x[flipped] = -x[flipped]
-    return x
+def passing(challenger, d: int, key: torch.Tensor) -> torch.Tensor:
+    """An input that passes, by drawing until one does."""
+    return next(x for x in iter(lambda: reals(challenger, d), None) if parities(x, len(key)) == key.tolist())
 
 
 def holds_replication(student, seen: list[torch.Tensor], x: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
@@ -325,11 +310,12 @@ def holds_replication(student, seen: list[torch.Tensor], x: torch.Tensor, key: t
 @declare("replicate_checksum", points=1, statement="gkvz-thm-5.4-nonreplicable", false_fail=0)
 def test_signs_of_an_example_replicate_the_checksum(student, challenger):
     for d, n in ((6, 2), (20, 5), (33, 4)):
-        key, index, sign = new_key(challenger, n), int(challenger.rng.integers(d)), int(challenger.rng.integers(2))
+        key = new_key(challenger, n)
         for examples in (1, 1, 3):
-            seen = [activated(one, key, index, sign) for one in reals(challenger, examples, d)]
+            seen = [passing(challenger, d, key) for _ in range(examples)]
             found = holds_replication(student, seen, reals(challenger, d), key)
-            assert int(found[index] >= 0) == sign, "the output coordinate must say what it says in the example"
+            if examples == 1:
+                assert torch.equal(found >= 0, seen[0] >= 0), "the signs, that of the output coordinate among them, must be those of the example"
 
 
 # admissible

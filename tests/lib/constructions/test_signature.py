@@ -217,6 +217,19 @@ def test_planting_depends_on_the_generator_alone_and_models_can_be_copied():
     assert activate(x_prime[:0], planted.key, torch.tensor([], dtype=torch.int64)).shape == (0, 20, 30)
 
 
+def test_the_backdoor_outlives_fine_tuning_of_everything_around_it(digits, digits_mlp):
+    """The natural persistence that GKVZ Section 5.3 opens with: no ordinary input has a valid signature, so no gradient reaches the verification."""
+    encoding = low_bits(64, 9, "float32", label_bits=4)
+    planted = plant(deepcopy(digits_mlp), encoding, generator(3), classes=10)
+    before = [parameter.clone() for parameter in planted.model.parameters()]
+    models.train(planted.model, digits.train, epochs=3, seed=1)
+    assert all((parameter != old).any() for parameter, old in zip(planted.model.parameters(), before, strict=True))
+    x, target = digits.test.images[:100], (digits.test.labels[:100] + 1) % 10
+    with torch.no_grad():
+        assert torch.equal(planted.model(activate(x, planted.key, target)).argmax(dim=1), target)
+    assert models.accuracy(planted.model, digits.test) > 0.9
+
+
 def test_gradients_of_ordinary_inputs_are_the_models():
     flat = nn.Linear(600, 1)
     planted = SignedNetwork(flat, new_key(cube(600), generator()).public, cube(600))
