@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from itertools import count
 
 import nbformat
 import psutil
@@ -263,8 +264,7 @@ def test_a_check_that_overruns_in_the_grader_s_own_code_ends_its_exercise_only()
     adversary.begin("first")
     until = time.process_time() + 30
     with pytest.raises(StudentTimeout, match="it made the grader itself work for more than 3 s"):
-        while time.process_time() < until:
-            pass
+        all(time.process_time() < until for _ in count())
     adversary.finish()
     with pytest.raises(StudentError, match="not run: an earlier check of first ended with: it made the grader itself work for more than 3 s"):
         adversary.begin("first")
