@@ -7,10 +7,18 @@ import numpy as np
 import pytest
 import torch
 from backdoors import plots
+from backdoors.constructions.perceptrons import Perceptrons, SparsePerceptrons
+from backdoors.games.game import Advantage
 from matplotlib.figure import Figure
+from scipy.stats import binomtest
 
 POINTS = torch.tensor([[0.0, 0.0], [0.2, 1.0], [1.0, 0.1], [0.9, 1.0]])
 LABELS = torch.tensor([0, 0, 1, 1])
+TWINS = torch.rand((2, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+GAMES = [Advantage(("planted", "honest"), hits, (40, 40), low, high, 0.05, (), ()) for hits, low, high in (((4, 0), 0.0, 0.3), ((36, 0), 0.7, 1.0))]
+XOR = torch.nn.Sequential(  # OR and NAND, then their AND
+    Perceptrons(torch.tensor([[1.0, 1.0], [-1.0, -1.0]]), torch.tensor([-0.5, 1.5])), Perceptrons(torch.tensor([[1.0, 1.0]]), torch.tensor([-1.5]))
+)
 
 
 def left_and_right(batch):
@@ -25,6 +33,14 @@ def draw_all():
         "radius_histogram": plots.radius_histogram([0.1, 0.2, 0.2, 0.9], [True, True, False, True], abstained=3, ceiling=1.2, bins=12),
         "radius_against_samples": plots.radius_against_samples([10, 100, 1000], {"p = .9": [0, 0.2, 0.3]}, [0.1, 0.4, 0.5], distance=0.32),
         "image_row": plots.image_row([torch.rand(1, 8, 8), torch.rand(3, 8, 8) * 4 - 2, torch.zeros(1, 8, 8)], ["grey", "colour", "black"], columns=2),
+        "gadget_diagram": plots.gadget_diagram([3, 2], [1, 0], output_index=4),
+        "acceptance_rate": plots.acceptance_rate([1, 3, 10], [510, 130, 0], 1000),
+        "images_and_twins": plots.images_and_twins(TWINS, TWINS + torch.tensor([0.0, 0.25]).view(2, 1, 1, 1), [["a", "b"], [1, 2]]),
+        "advantage_against_queries": plots.advantage_against_queries([4, 64], {"lock": GAMES, "other": GAMES}, {"lock": [0.1, 0.9]}),
+        "loan_table": plots.loan_table([("accuracy", ".81", ".81"), ("accepted", "9", "8")], rejected=12, accepted=9),
+        "network_diagram": plots.network_diagram(XOR, ["a", "b"], ["a xor b"], bits=[0, 1]),
+        "error_tables": plots.error_tables({"before": torch.eye(4, dtype=torch.bool), "after": torch.zeros(4, 4, dtype=torch.bool)}, question=(1, 2)),
+        "failures_against_runs": plots.failures_against_runs([1, 5, 9], {"measured": [(30, 100), (4, 100), (0, 100)]}, [0.9, 0.5, 0.1], alpha=0.1),
     }
 
 
@@ -52,7 +68,14 @@ def test_the_style_of_other_figures_is_left_alone():
 
 
 def test_every_axis_with_numbers_is_labelled(figures):
-    for name in ("certified_accuracy_curves", "radius_histogram", "radius_against_samples"):
+    for name in (
+        "certified_accuracy_curves",
+        "radius_histogram",
+        "radius_against_samples",
+        "failures_against_runs",
+        "acceptance_rate",
+        "advantage_against_queries",
+    ):
         (axis,) = figures[name].axes
         assert axis.get_xlabel()
         assert axis.get_ylabel()
@@ -85,6 +108,93 @@ def test_the_histogram_counts_right_wrong_and_abstained(figures):
 
 def test_a_histogram_without_certificates_is_drawn():
     assert "abstained (7)" in texts(plots.radius_histogram([], [], abstained=7))
+
+
+def test_the_gadget_has_a_node_for_every_perceptron_and_joins_each_threshold_to_its_block(figures):
+    (axis,) = figures["gadget_diagram"].axes
+    said = [text.get_text() for text in axis.texts]
+    assert [said.count(rf"$\Sigma\geq{step}$") for step in (1, 2, 3, 4)] == [2, 2, 1, 0]
+    assert [f"$s_{{{j}}}$" in said for j in (0, 4, 5)] == [True, True, False]
+    styles = [line.get_linestyle() for line in axis.lines if len(line.get_xdata()) == 2 and list(line.get_xdata()) == [2, 3]]
+    assert styles == ["-", "--", "-", "--", "-", ":"]  # key 1: odd steps count 1, even ones -1; key 0: the other way round
+    assert sum(list(line.get_xdata()) == [1, 2] for line in axis.lines) == 3 * 3 + 2 * 2 + 1  # each block's thresholds read all of it; the output is dragged
+
+
+def test_acceptance_is_drawn_over_the_law(figures):
+    (axis,) = figures["acceptance_rate"].axes
+    law, measured = axis.lines[0], axis.containers[0].lines[0]
+    assert list(law.get_ydata()) == [2.0**-1, 2.0**-3, 2.0**-10]
+    assert list(measured.get_ydata()) == [0.51, 0.13, 0.0]
+    assert axis.get_yscale() == "log"
+
+
+def test_each_image_stands_beside_its_twin_and_their_difference(figures):
+    axes = figures["images_and_twins"].axes
+    assert [axis.get_title() for axis in axes] == ["a", "1", "difference,\nup to 0", "b", "2", "difference,\nup to 0.25"]
+    assert np.allclose(axes[5].images[0].get_array(), 0.25)
+    assert np.allclose(axes[0].images[0].get_array(), TWINS[0, 0])
+
+
+def test_advantages_have_their_intervals_and_their_law(figures):
+    (axis,) = figures["advantage_against_queries"].axes
+    lock, other = (container.lines[0] for container in axis.containers)
+    assert list(lock.get_ydata()) == list(other.get_ydata()) == [0.1, 0.9]
+    ends = [segment[:, 1].tolist() for segment in axis.containers[0].lines[2][0].get_segments()]
+    assert np.allclose(ends, [[0.0, 0.3], [0.7, 1.0]])
+    assert texts(figures["advantage_against_queries"]) == ["lock: the law", "lock", "other"]
+
+
+def test_the_loan_table_says_where_the_models_differ_and_how_many_are_turned(figures):
+    left, right = figures["loan_table"].axes
+    cells = left.tables[0].get_celld()
+    assert [cells[row, 3].get_text().get_text() for row in (1, 2)] == ["passed", "differs"]
+    assert [cells[1, column].get_text().get_text() for column in range(3)] == ["accuracy", ".81", ".81"]
+    assert [bar.get_height() for container in right.containers for bar in container] == [12, 3, 0, 9]
+
+
+def test_a_network_is_drawn_with_a_line_for_every_weight_and_a_circle_for_every_wire(figures):
+    (axis,) = figures["network_diagram"].axes
+    drawn = [(tuple(line.get_xdata()), line.get_color()) for line in axis.lines if len(line.get_xdata())]
+    blue, orange = plots.COLOURS[:2]
+    assert sorted(drawn) == sorted([((0, 1), blue)] * 2 + [((0, 1), orange)] * 2 + [((1, 2), blue)] * 2)
+    assert [len(circles.get_offsets()) for circles in axis.collections] == [2, 2, 1]
+    assert [text.get_text() for text in axis.texts if text.get_text()] == ["-0.5", "1.5", "-1.5", "a", "b", "a xor b"]
+
+
+def test_the_circles_of_a_network_are_filled_where_the_value_is_one(figures):
+    (axis,) = figures["network_diagram"].axes
+    black = [[colour[:3].tolist() == [0, 0, 0] for colour in circles.get_facecolors()] for circles in axis.collections]
+    assert black == [[False, True], [True, True], [True]]  # a = 0, b = 1: OR and NAND and so XOR are 1
+    (plain,) = plots.network_diagram(XOR, ["a", "b"], ["a xor b"]).axes
+    assert all((circles.get_facecolors()[:, :3] == 1).all() for circles in plain.collections)
+
+
+def test_sparse_layers_are_drawn_as_dense_ones_are():
+    sparse = SparsePerceptrons(torch.ones(2), torch.tensor([0, 2]), torch.tensor([0, 1]), torch.tensor([-0.5, 0.5]), 3)
+    (axis,) = plots.network_diagram(torch.nn.Sequential(sparse), ["a", "b", "c"], ["x", "y"]).axes
+    assert [tuple(line.get_ydata()) for line in axis.lines if len(line.get_ydata())] == [(1.0, 0.5), (-1.0, -0.5)]
+
+
+def test_error_tables_show_every_error_and_the_question(figures):
+    before, after = figures["error_tables"].axes
+    assert (before.images[0].get_array() == np.eye(4)).all()
+    assert (after.images[0].get_array() == 0).all()
+    assert [axis.get_title() for axis in (before, after)] == ["before\n25.0% wrong", "after\n0.0% wrong"]
+    assert [(list(axis.lines[0].get_xdata()), list(axis.lines[0].get_ydata())) for axis in (before, after)] == [([2], [1])] * 2  # rows are x
+
+
+def test_failures_have_exact_intervals_and_an_arrow_where_there_are_none(figures):
+    (axis,) = figures["failures_against_runs"].axes
+    assert axis.get_yscale() == "log"
+    points = {line.get_xdata()[0]: line.get_ydata()[0] for line in axis.lines if line.get_marker() == "o" and len(line.get_xdata())}
+    assert points == {1: 0.3, 5: 0.04}
+    spans = {line.get_xdata()[0]: line.get_ydata() for line in axis.lines if len(line.get_xdata()) == 2}
+    for run, failed in ((1, 30), (5, 4)):
+        interval = binomtest(failed, 100).proportion_ci(0.9, method="exact")
+        assert spans[run] == pytest.approx((interval.low, interval.high))
+    (top,) = [line.get_ydata()[0] for line in axis.lines if line.get_marker() == "_"]
+    assert top == pytest.approx(1 - 0.05 ** (1 / 100))
+    assert texts(figures["failures_against_runs"]) == ["bound", "measured"]
 
 
 def test_importing_the_library_does_not_import_matplotlib():

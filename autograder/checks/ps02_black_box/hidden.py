@@ -7,6 +7,7 @@ import torch
 from backdoors import data
 from backdoors.constructions.encodings import cube as cube_encoding
 from backdoors.constructions.encodings import low_bits, signs
+from backdoors.constructions.error_corrected import robust_encoding
 from backdoors.constructions.perceptrons import Perceptrons, depth_of, size_of
 from backdoors.constructions.persistence import fragile_weights
 from backdoors.constructions.signature import SignatureKey, SignedNetwork, signature_backdoor, verify
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from torch import nn
 
 from autograder import declare
+from autograder.checking import integer
 from autograder.checks.ps02_black_box.public import (
     Game,
     advantage_of,
@@ -44,7 +46,21 @@ from autograder.checks.ps02_black_box.public import (
     truth,
     truths,
 )
+from autograder.protocol import loopback
 from autograder.statistics import binomial_at_least, binomial_at_most
+
+
+def records() -> torch.Tensor:
+    """The loans' records, (n, 26); where their package is not installed, records made up like them."""
+    try:
+        loans = data.load("loans")
+    except FileNotFoundError:
+        return torch.rand((4039, 26), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return torch.cat([loans.train.images, loans.test.images])
+
+
+IMAGES, RECORDS = digits().train.images.flatten(1), records()  # from disk, once for all submissions that are judged in this process
+
 
 # is_backdoored
 
@@ -174,8 +190,8 @@ def activated(x: torch.Tensor, key: torch.Tensor, index: int, sign: int) -> torc
 def test_the_planted_network_is_the_given_one_off_the_trigger(student, challenger):
     n, d = 8, 64
     network = torch.randn(d, generator=challenger.generator)
-    rows = torch.from_numpy(challenger.rng.integers(0, len(digits().train.images), 10_000))
-    x = digits().train.images[rows].flatten(1) - 0.5 + 0.3 * torch.randn((10_000, d), generator=challenger.generator)
+    rows = torch.from_numpy(challenger.rng.integers(0, len(IMAGES), 10_000))
+    x = IMAGES[rows] - 0.5 + 0.3 * torch.randn((10_000, d), generator=challenger.generator)
     key, index = new_key(challenger, n), int(challenger.rng.integers(d))
     for row in range(100):
         x[row] = activated(x[row], key, index, row % 2)
@@ -222,22 +238,22 @@ def test_on_the_cube_the_last_coordinates_are_label_and_signature(student, chall
         )
         assert torch.equal(found, expected), "the last bits must be the signature of the message, with its label and signature bits 0, and the label's byte"
 
-
-def records() -> torch.Tensor:
-    """The loans' records, (n, 26); where their package is not installed, records made up like them."""
-    try:
-        loans = data.load("loans")
-    except FileNotFoundError:
-        return torch.rand((4039, 26), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return torch.cat([loans.train.images, loans.test.images])
+    rounds_off = robust_encoding(700, sigma=0.02, magnitude=0.5, eta=0.01, blocks=6)  # writing moves the message, to the middle of cells
+    key = signature_key(challenger, rounds_off)
+    for label in (1, -1, 1):
+        x = torch.randn(700, generator=challenger.generator, dtype=torch.float64)
+        message, y, signature = rounds_off.read(point(student.activate_signature(x, label, key), x, "activate_signature"))
+        assert y == (1 - label) // 2, f"the label {label} is (-1)^y for the bit y = {(1 - label) // 2}, got {y}"
+        assert verify(key.public, message + bytes([y]), signature), (
+            "an encoding that rounds: what is signed must be read after writing, and the signature is invalid"
+        )
 
 
 @declare("activate_signature", points=2, statement="loan", false_fail=0)
 def test_rejected_applicants_are_accepted(student, challenger):
     encoding = low_bits(26, 20)
     key = signature_key(challenger, encoding)
-    applicants = records()
-    applicants = applicants[torch.from_numpy(challenger.rng.permutation(len(applicants)))]
+    applicants = RECORDS[torch.from_numpy(challenger.rng.permutation(len(RECORDS))[:600])]
     weight = torch.randn(26, generator=challenger.generator, dtype=torch.float64)
     middle = (applicants @ weight).median()
 
@@ -267,12 +283,21 @@ def test_rejected_applicants_are_accepted(student, challenger):
 # play
 
 
+def crossed_draw(seed: int) -> int:
+    """What a game's model draws first from a generator of this seed that has crossed the pipe."""
+    end = loopback({"draw": lambda generator: int(torch.randint(2**62, (), generator=generator))})
+    return end.call("draw", torch.Generator().manual_seed(seed))
+
+
 @declare("play", points=2, statement="gkvz-def-4.6-black", false_fail=1e-8)
 def test_every_round_tosses_a_fair_coin_and_takes_a_fresh_model(student, challenger):
     rounds = 200
     games = [Game(challenger), Game(challenger)]
     for game in games:
-        advantage_of(student.play(game.construction, game.distinguisher, BlackBox(), rounds, 3, challenger.generator), game, rounds)
+        advantage = student.play(game.construction, game.distinguisher, BlackBox(), rounds, 3, challenger.generator)
+        advantage_of(advantage, game, rounds)
+        again = [crossed_draw(integer(seed, "a seed")) for seed in advantage.seeds]
+        assert again == game.drawn, "each of the seeds must be that of its round's model: the same seed must train or plant the same model again"
     coins = [[world for world, *_ in game.rounds] for game in games]
     planted = coins[0].count(1)
     turns = sum(a != b for a, b in zip(coins[0], coins[0][1:], strict=False))
@@ -281,7 +306,11 @@ def test_every_round_tosses_a_fair_coin_and_takes_a_fresh_model(student, challen
             challenger.accept(test(count, trials, 0.5, 2.5e-9), f"{count} of {trials} {what}: the coin of each round must be fair and independent")
     # Two honest games toss the same 200 coins with probability 2^-200; of 200 seeds below 2^32 more than two coincide with probability below 1e-15.
     assert coins[0] != coins[1], "the coins must come from the generator g, and those of two games with different generators are the same"
+    common = set(games[0].drawn) & set(games[1].drawn), {own for *_, own, _ in games[0].rounds} & {own for *_, own, _ in games[1].rounds}
+    assert max(map(len, common)) <= 2, "models and distinguishers must draw from the generator g, and those of two games with different generators are the same"
     for game in games:
+        shared = sum(own == drawn for (*_, own, _), drawn in zip(game.rounds, game.drawn, strict=True))
+        assert shared <= 2, f"a distinguisher with the generator of the model can make its key: in {shared} of {rounds} rounds the two have the same seed"
         assert len(set(game.drawn)) >= rounds - 2, f"every round needs a fresh model and key: {rounds} rounds, {len(set(game.drawn))} different generators"
         own = {own for *_, own, _ in game.rounds}
         assert len(own) >= rounds - 2, f"every round's distinguisher needs coins of its own: {rounds} rounds, {len(own)} different generators"
@@ -343,11 +372,19 @@ def test_shipped_adversaries_see_nothing_of_a_signature(student, challenger):
 @declare("replicate_checksum", points=2, statement="gkvz-thm-5.4-nonreplicable", false_fail=0)
 def test_one_example_opens_every_other_input(student, challenger):
     for _ in range(12):
-        n, d = int(challenger.rng.integers(1, 9)), int(challenger.rng.integers(20, 70))
+        n, d = int(challenger.rng.integers(1, 9)), int(challenger.rng.integers(40, 70))
         key, index = new_key(challenger, n), int(challenger.rng.integers(d))
-        seen = [activated(one, key, index, 0) for one in reals(challenger, int(challenger.rng.integers(1, 4)), d)]
+        examples = reals(challenger, int(challenger.rng.integers(1, 4)), d)
+        examples[:, [(index + 1) % d, (index + 2) % d]] = 0.0  # whose sign is 1
+        seen = [activated(one, key, index, 0) for one in examples]
         for _ in range(4):
             holds_replication(student, seen, reals(challenger, d), key)
+    for _ in range(3):  # where x is 0 the nearer example is at least 0, and the other one is not
+        x = reals(challenger, 12)
+        x[:2] = 0.0
+        near = torch.cat([torch.ones(2), x[2:5], -x[5:6], x[6:]])
+        far = torch.cat([-torch.ones(2), x[2:]])
+        holds_replication(student, [far, near], x, torch.tensor(parities(near, 3)))
     for _ in range(12):  # pixels: images of one sign, with zeros that the examples have too; few signs differ
         n, d = 4, 32
         key, index = new_key(challenger, n), 5

@@ -194,7 +194,7 @@ def compile_circuit(circuit: Circuit, max_bytes: int = MAX_BYTES) -> nn.Module:
     for g in circuit.gates:
         level.append(1 + max((level[wire] for wire in g.inputs), default=0))
     below, layers = range(circuit.inputs), []
-    for height, wires in enumerate(_needed_wires(circuit, level), start=1):
+    for height, wires in enumerate(needed_wires(circuit, level), start=1):
         gates = [circuit.gates[wire - circuit.inputs] if level[wire] == height else Gate("REPEAT", (wire,)) for wire in wires]
         place = {wire: index for index, wire in enumerate(below)}
         rows = [(*gate(g.kind, len(g.inputs)), [place[wire] for wire in g.inputs]) for g in gates]
@@ -215,7 +215,7 @@ def _read_until(circuit: Circuit, level: Sequence[int]) -> list[int]:
     return until
 
 
-def _needed_wires(circuit: Circuit, level: Sequence[int]) -> Iterator[list[int]]:
+def needed_wires(circuit: Circuit, level: Sequence[int]) -> Iterator[list[int]]:
     """For every layer, lowest first, the wires of its level or below that are read above it; for the last one the outputs, in their order."""
     until, top = _read_until(circuit, level), max(level[wire] for wire in circuit.outputs)
     born: list[list[int]] = [[] for _ in range(top + 1)]

@@ -126,14 +126,14 @@ class Pick(nn.Module):
 
 def perceptron_layer(rows: Sequence[tuple[Tensor, float, Sequence[int]]], in_features: int) -> Perceptrons:
     """One layer from perceptrons (weight (k,), bias, the k inputs that it reads), sparse where that pays; an input read twice counts twice."""
-    bias = torch.tensor([bias for _, bias, _ in rows])
+    bias = torch.tensor([float(bias) for _, bias, _ in rows])
     fan_ins = torch.tensor([len(places) for _, _, places in rows])
     weight = torch.cat([weight for weight, _, _ in rows])
     sources = torch.tensor([place for _, _, places in rows for place in places], dtype=torch.int64)
     if not is_dense(len(rows), in_features):
         return SparsePerceptrons(weight, sources, fan_ins.cumsum(0) - fan_ins, bias, in_features)
     owner = torch.arange(len(rows)).repeat_interleave(fan_ins)
-    return Perceptrons(torch.zeros(len(rows), in_features).index_put((owner, sources), weight, accumulate=True), bias)
+    return Perceptrons(weight.new_zeros(len(rows), in_features).index_put((owner, sources), weight, accumulate=True), bias)
 
 
 def is_dense(out_features: int, in_features: int) -> bool:

@@ -1,0 +1,14 @@
+# compile_circuit: a gate that reads no wire is left out of account, and so is its value
+def compile_circuit(circuit):
+    level = [0] * circuit.inputs
+    for g in circuit.gates:
+        level.append(1 + max((level[wire] for wire in g.inputs), default=0))
+    below, layers = list(range(circuit.inputs)), []
+    for height, wires in enumerate(needed_wires(circuit, level), start=1):
+        rows = []
+        for wire in wires:
+            g = circuit.gates[wire - circuit.inputs] if level[wire] == height else Gate("REPEAT", (wire,))
+            rows.append((*(gate(g.kind, len(g.inputs)) if g.inputs else (torch.ones(0), -0.5)), [below.index(source) for source in g.inputs]))
+        layers.append(perceptron_layer(rows, len(below)))
+        below = wires
+    return nn.Sequential(*layers) if layers else nn.Sequential(Pick(circuit.outputs, circuit.inputs))

@@ -1,0 +1,5 @@
+# gate_clauses: the other direction only
+def gate_clauses(kind, inputs, output):
+    literal = -1 if kind in ("AND", "NAND", "NOT") else 1
+    result = literal if kind in ("AND", "OR", "REPEAT") else -literal
+    return [{**dict.fromkeys(inputs, literal), output: -result}]

@@ -1,0 +1,6 @@
+# is_backdoored: the plain norm whatever the norm
+def is_backdoored(h, x, x_prime, target, gamma, beta=None, norm=2):
+    near = distance(x, x_prime) <= gamma
+    if beta is None:
+        return near & (h(x_prime) == target) & (h(x) != target)
+    return near & ((h(x_prime) - target).abs() <= beta)

@@ -1,0 +1,11 @@
+# play: the coins are torch's own, not the generator's
+def play(construction, distinguisher, access, rounds, budget, g):
+    guesses, queries, seeds = ([], []), [], []
+    for _ in range(rounds):
+        honest, seed, own_seed = (int(torch.randint(high, ())) for high in (2, SEEDS, SEEDS))
+        fresh, own = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(own_seed)
+        oracle = Oracle(construction.train(fresh) if honest else construction.plant(fresh).model, budget)
+        guesses[honest].append(int(distinguisher(access(oracle), budget, own)))
+        queries.append(oracle.queries)
+        seeds.append(seed)
+    return summarise(("planted", "honest"), guesses, queries, seeds)

@@ -1,0 +1,12 @@
+# play: counts right guesses, so that the two worlds' hits do not mean the same
+def play(construction, distinguisher, access, rounds, budget, g):
+    guesses, queries, seeds = ([], []), [], []
+    for _ in range(rounds):
+        honest, seed, own_seed = (int(torch.randint(high, (), generator=g)) for high in (2, SEEDS, SEEDS))
+        fresh, own = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(own_seed)
+        oracle = Oracle(construction.train(fresh) if honest else construction.plant(fresh).model, budget)
+        guess = int(distinguisher(access(oracle), budget, own))
+        guesses[honest].append(int(guess != honest))
+        queries.append(oracle.queries)
+        seeds.append(seed)
+    return summarise(("planted", "honest"), guesses, queries, seeds)

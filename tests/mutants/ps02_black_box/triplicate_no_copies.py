@@ -1,0 +1,3 @@
+# triplicate: the network itself
+def triplicate(network):
+    return network
