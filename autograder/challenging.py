@@ -172,9 +172,9 @@ def ring_after(seconds: float, tell: Callable[[str], object] = lambda why: None)
     it."""
 
     def ring(*_):
-        why = f"it made the grader itself work for more than {seconds:g} s"
-        tell(why)
-        raise StudentTimeout(why)
+        error = StudentTimeout(f"it made the grader itself work for more than {seconds:g} s")
+        tell(str(error))
+        raise error
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGPROF, ring if seconds else signal.SIG_IGN)
