@@ -352,19 +352,18 @@ def failures_against_runs(
             only the interval's upper end can be drawn, as an arrow downwards.
         bound: on the probability of failure, for each number of runs.
     """
-    from scipy.stats import beta
+    from scipy.stats import binomtest
 
     figure, (axis,) = _panels(1, width=7.5, height=3.6)
     axis.plot(runs, bound, color="black", linestyle=":", linewidth=1.6, label="bound")
     for (name, counts), colour in zip(failures.items(), COLOURS, strict=False):
         axis.plot([], [], "o", color=colour, markersize=4.5, label=name)
         for run, (failed, trials) in zip(runs, counts, strict=True):
-            high = float(beta.isf(alpha / 2, failed + 1, trials - failed)) if failed < trials else 1.0
+            low, high = binomtest(int(failed), trials).proportion_ci(1 - alpha, "exact")
             if failed == 0:
                 axis.annotate("", (run, high / 3), (run, high), arrowprops={"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0})
                 axis.plot(run, high, "_", color=colour, markersize=8)
             else:
-                low = float(beta.ppf(alpha / 2, failed, trials - failed + 1))
                 axis.plot((run, run), (low, high), color=colour, linewidth=1.4)
                 axis.plot(run, failed / trials, "o", color=colour, markersize=4.5)
     axis.set(yscale="log", xlabel="runs s", ylabel="probability of a wrong answer")
