@@ -124,7 +124,7 @@ def confine_and_serve(stream: int, life: socket.socket, settings: dict, limits: 
         os.chdir(folder)
         os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR", "IPYTHONDIR"), folder))
         tempfile.tempdir = folder
-        sys.stdin, sys.stdout, sys.stderr = io.StringIO(), open(os.devnull, "w"), open(os.devnull, "w")  # noqa: SIM115
+        sys.stdin, sys.stdout, sys.stderr = io.StringIO(), open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
         pipe = socket.socket(fileno=stream)
         notebook = Notebook(transform)
         join(notebook, pipe)

@@ -173,6 +173,11 @@ def test_it_sees_no_other_place(inside, warm):
     assert inside(f"def f():\n    try: open({str(sandbox.HERE / 'grading.py')!r})\n    except OSError: return 'no'") == "no"
 
 
+def test_whoever_prints_a_lot_still_answers(inside):
+    code = "import sys\ndef f():\n    for _ in range(1000):\n        print('x' * 1000)\n        print('y' * 1000, file=sys.stderr)\n    return 1"
+    assert inside(code) == 1
+
+
 def test_two_of_them_see_nothing_of_each_other(warm):
     first, one = forked(warm)
     second, two = forked(warm)
