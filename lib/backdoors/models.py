@@ -1,4 +1,7 @@
-"""Small networks and their honest training. All randomness comes from the given generator or seed."""
+"""Small networks, their honest training, and their files. All randomness comes from the given generator or seed."""
+
+import json
+import os
 
 import torch
 from torch import nn
@@ -102,6 +105,45 @@ def accuracy(model, split: Split, batch_size: int = 1000) -> float:
     with torch.no_grad():
         batches = zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True)
         return sum((model(images).argmax(dim=1) == labels).sum().item() for images, labels in batches) / len(split.labels)
+
+
+def save(model: MLP | CNN, path: str | os.PathLike) -> None:
+    """Write a network of this module as one safetensors file, with what it takes to build it again: numbers and names, and no code.
+
+    Raises:
+        ValueError: if the model is of another kind.
+    """
+    from safetensors.torch import save_file
+
+    if type(model).__name__ not in _KINDS:
+        raise ValueError(f"model must be one of {', '.join(_KINDS)}, got a {type(model).__name__}")
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, os.fspath(path), metadata={"kind": type(model).__name__, "config": json.dumps(model.config)})
+
+
+def load(path: str | os.PathLike) -> MLP | CNN:
+    """The network that `save` wrote, in evaluation mode.
+
+    Raises:
+        ValueError: if the file is none that `save` wrote, as a pickle, which can run any code of its maker's and is never read.
+        FileNotFoundError: if there is no such file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"no file {os.fspath(path)!r}")
+    try:
+        with safe_open(os.fspath(path), framework="pt") as file:
+            about, weights = file.metadata() or {}, {name: file.get_tensor(name) for name in sorted(file.keys())}
+        config = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(about["config"]).items()}
+        model = _KINDS[about["kind"]](**config, generator=None)
+        model.load_state_dict(weights, assign=True)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise ValueError(f"{os.fspath(path)!r} must be a safetensors file that backdoors.models.save wrote; pickles are not read ({error})") from error
+    return model.eval()
+
+
+_KINDS = {kind.__name__: kind for kind in (MLP, CNN)}
 
 
 def _layer(kind: type[nn.Module], *sizes: int, generator: torch.Generator | None, **options) -> nn.Module:

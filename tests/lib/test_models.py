@@ -3,6 +3,7 @@ import pytest
 import torch
 from backdoors import models
 from backdoors.data import Split
+from safetensors.torch import save_file
 from torch import nn
 
 
@@ -122,3 +123,31 @@ def test_progress_is_shown_only_on_request(digits, capsys):
 def test_bad_arguments_are_named(call, message, digits):
     with pytest.raises(ValueError, match=message):
         call(digits.test)
+
+
+@pytest.mark.parametrize("kind", ["MLP", "CNN"])
+def test_a_saved_model_comes_back_bit_for_bit(kind, tmp_path):
+    model = build(kind)
+    models.save(model, tmp_path / "model.safetensors")
+    again = models.load(tmp_path / "model.safetensors")
+    assert type(again) is type(model)
+    assert again.config == model.config
+    assert not again.training
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_what_is_no_saved_model_is_refused_and_never_run(tmp_path):
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(FileNotFoundError, match="no file"):
+        models.load(path)
+    torch.save(build("CNN"), path)
+    with pytest.raises(ValueError, match="pickles are not read"):
+        models.load(path)
+    save_file({"weight": torch.ones(2)}, path)
+    with pytest.raises(ValueError, match=r"backdoors\.models\.save wrote"):
+        models.load(path)
+    save_file({"1.weight": torch.ones(2)}, path, metadata={"kind": "MLP", "config": '{"in_features": 64, "hidden": [3], "classes": 10}'})
+    with pytest.raises(ValueError, match=r"backdoors\.models\.save wrote"):
+        models.load(path)
+    with pytest.raises(ValueError, match="must be one of MLP, CNN, got a Linear"):
+        models.save(nn.Linear(2, 2), path)
