@@ -245,7 +245,8 @@ class End:
             buffers.append(np.asarray(value, value.dtype.name).tobytes())
             return ["array", value.dtype.name, list(value.shape)]
         if torch is not None and isinstance(value, torch.Tensor) and value.layout == torch.strided and _name(value.dtype) in TORCH_DTYPES:
-            plain = value.detach().to("cpu").resolve_conj().resolve_neg().contiguous().reshape(-1)
+            plain = value.detach().to("cpu").resolve_conj().resolve_neg().contiguous()
+            plain = plain.as_strided((plain.numel(),), (1,))  # not reshape: of one number it keeps any stride, and no view of bytes is allowed
             buffers.append(plain.view(torch.uint8).numpy().tobytes() if len(plain) else b"")
             return ["tensor", _name(value.dtype), list(value.shape)]
         if torch is not None and kind is torch.Generator:

@@ -16,6 +16,7 @@ from backdoors.constructions import circuit_library
 from backdoors.constructions.circuits import Circuit, compile_circuit, parity_circuit
 from backdoors.constructions.persistence import triplicate
 from backdoors.data import Split
+from backdoors.oblivious.bodies import Body, ball
 from backdoors.smoothing.certify import Certificate
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,6 +136,7 @@ def test_arrays_cross_however_they_lie_in_memory():
     assert same(echo(np.arange(5, dtype=">f8")), np.arange(5.0))
     assert same(echo(np.arange(10)[::-3]), np.array([9, 6, 3, 0]))
     assert same(echo(torch.ones(1).expand(4, 2)), torch.ones(4, 2))
+    assert same(echo(torch.arange(6.0).view(2, 3)[1:, 1]), torch.tensor([4.0]))  # one number, whose stride is 3
     z = torch.tensor([1 + 2j, 3 - 4j])
     assert same(echo(z.conj()), torch.tensor([1 - 2j, 3 + 4j]))
     assert same(echo(z.conj().imag), torch.tensor([-2.0, 4.0]))
@@ -142,6 +144,17 @@ def test_arrays_cross_however_they_lie_in_memory():
     assert same(echo(leaf * 2), torch.tensor([2.0, 2.0, 2.0]))
     arrived = echo(torch.zeros(3))
     arrived += 1  # writable, and nobody else's
+
+
+def test_a_dataclass_of_functions_crosses_with_handles_on_them():
+    """A convex body: its functions stay where they are, and its methods, which call them, are of the other end's library."""
+    body, seen = ball(3, 2.0), []
+    back = loopback({"inside": lambda body: (seen.append(body), body.contains(body.sample(5, torch.Generator())))[1]}).call("inside", body)
+    assert same(back, torch.ones(5, dtype=torch.bool))
+    assert type(seen[0]) is Body
+    assert (seen[0].name, seen[0].dim) == ("ball", 3)
+    assert all(type(function) is Remote for function in (seen[0].margin, seen[0].chord, seen[0].sample))
+    assert echo(body) == body  # a handle that comes back is the function that it was given for
 
 
 def test_numpy_scalars_cross_as_python_s():
