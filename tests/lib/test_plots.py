@@ -54,6 +54,17 @@ def draw_all():
             {"none": ([0.1, 1], [1, 1])},
             {"net": ([0.1], [0.2], [0.3], 4.0)},
         ),
+        "share_curves": plots.share_curves({"accuracy": ([0.01, 0.1], [0.9, 0.8]), "success": ([0.01, 0.1], [0.1, 1.0])}, "rate", log=True),
+        "mask_norms": plots.mask_norms(
+            {"infected": torch.tensor([9.0, 2.0, 8.0, 10.0]), "clean": torch.tensor([9.0, 7.0, 8.0])}, {"infected": [1], "clean": []}
+        ),
+        "index_against_size": plots.index_against_size([2, 4, 8], [5.0, 3.0, 1.0], 2.0),
+        "tampered_plane": plots.tampered_plane({"ball": torch.eye(5) > 0}, [2, 3], {"line": torch.tensor([[1, 1], [4, 0]])}),
+        "decoder_success": plots.decoder_success([0.1, 0.2], {"random": {"line": [0.9, 0.7], "curve": [1.0, 0.9]}}, {"line": [0.8, 0.6], "curve": [0.9, 0.7]}),
+        "points_in_disc": plots.points_in_disc({"right": TWINS[0, 0, :, :2], "wrong": TWINS[1, 0, :, :2]}, [0.5, 0.1]),
+        "amplification_chart": plots.amplification_chart([2, 4], {"centre": [10, 40], "edge": [100, 800]}, 3),
+        "heavy_coefficients": plots.heavy_coefficients({"model": torch.tensor([0.0, 0.5, -0.3, 0.1])}, torch.tensor([1]), 0.25),
+        "defence_cells": plots.defence_cells({"ball": {"none": (1.0, 0.9), "reduced": (0.05, 0.95)}}, {"none": 1, "reduced": 75}),
         "advantage_table": plots.advantage_table(TABLE, [(8, 0.03, 1.0), (40, 0.01, 0.0)], {"LLL": ([8, 40], [0.02, 0.0004])}),
     }
 
@@ -245,3 +256,42 @@ def test_the_table_of_defences_tells_success_accuracy_and_questions(figures):
     assert list(radii.lines[0].get_ydata()) == [1, 1]
     assert [list(line.get_ydata()) for line in misfit.lines] == [[0.2], [0.4]]
     assert list(left.lines[0].get_ydata()) == [0.3]
+
+
+def test_the_plane_is_dark_where_the_model_is_wrong(figures):
+    axis = figures["tampered_plane"].axes[0]
+    assert np.array_equal(axis.images[0].get_array(), np.eye(5))
+    assert axis.get_title() == "ball: 20.0% wrong"
+    assert [tuple(line.get_xydata()[0]) for line in axis.lines] == [(1, 1), (2, 3)]
+
+
+def test_measured_success_stands_beside_what_is_proved(figures):
+    measured, proved, *_ = figures["decoder_success"].axes[0].lines
+    assert list(measured.get_ydata()) == [0.9, 0.7]
+    assert list(proved.get_ydata()) == [0.8, 0.6]
+
+
+def test_amplification_is_compared_with_a_power_of_the_dimension(figures):
+    *_, growing = figures["amplification_chart"].axes[0].lines
+    assert list(growing.get_ydata()) == [100, 800]
+
+
+def test_only_a_coefficient_that_is_heavy_and_not_of_the_truth_is_crossed_out(figures):
+    truth, others, _ = figures["heavy_coefficients"].axes[0].lines
+    assert truth.get_xydata().tolist() == [[1, 0.5]]
+    assert np.allclose(others.get_xydata(), [[2, 0.3]])
+
+
+def test_an_infected_labels_norm_is_marked_beside_the_box_of_the_others(figures):
+    (axis,) = figures["mask_norms"].axes
+    marked = [line.get_xydata().tolist() for line in axis.lines if line.get_marker() == "X"]
+    assert marked == [[[0, 2]], [], []]
+    ends = {line.get_ydata()[0] for line in axis.lines if len(line.get_ydata()) == 2}
+    assert {8.0, 9.0, 10.0} <= ends
+    assert 2.0 not in ends
+
+
+def test_the_index_is_drawn_with_its_threshold(figures):
+    index, threshold = figures["index_against_size"].axes[0].lines
+    assert list(index.get_ydata()) == [5, 3, 1]
+    assert set(threshold.get_ydata()) == {2.0}
