@@ -79,7 +79,7 @@ def play_mitigation(mitigator: Callable, simulator: Callable, model: Callable, x
     Answers that are near but different differ.
 
     Args:
-        mitigator: maps (model, x, generator) to an answer.
+        mitigator: maps (model, x, generator) to an answer: a number, or anything that can be compared and hashed; a tensor counts as its numbers (`plain`).
         simulator: maps (x, generator) to an answer; it never sees the model.
         model: what the mitigator may ask.
         x: the point, of any shape.

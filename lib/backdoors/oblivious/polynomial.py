@@ -45,7 +45,7 @@ def points_on_line(r_minus: float | Tensor, r_plus: float | Tensor, n: int, coun
 
     Statement: vafa-correlated.
     """
-    r_minus, r_plus = _require_line(r_minus, r_plus, n, count, g)
+    r_minus, r_plus = _require_sides(r_minus, r_plus, n, count, g)
     side, U = torch.rand((2, *r_plus.shape, count), generator=g, dtype=torch.float64)
     on_plus = side < 1 / (1 + (r_minus / r_plus) ** n)[..., None]
     return torch.where(on_plus, r_plus[..., None], -r_minus[..., None]) * (1 - U) ** (1 / n)
@@ -59,7 +59,7 @@ def systematic_points(r_minus: float | Tensor, r_plus: float | Tensor, n: int, c
 
     Statement: vafa-correlated, vafa-real.
     """
-    r_minus, r_plus = (side[..., None] for side in _require_line(r_minus, r_plus, n, count, g))
+    r_minus, r_plus = (side[..., None] for side in _require_sides(r_minus, r_plus, n, count, g))
     start = torch.rand((*r_plus.shape[:-1], 1), generator=g, dtype=torch.float64)
     quantile = (start + torch.arange(count, dtype=torch.float64) / count) % 1
     below = 1 / (1 + (r_plus / r_minus) ** n)  # the probability of the side of -
@@ -206,7 +206,7 @@ def _require_degree(degree: int) -> None:
     require_whole(degree, "degree", 0)
 
 
-def _require_line(r_minus: float | Tensor, r_plus: float | Tensor, n: int, count: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
+def _require_sides(r_minus: float | Tensor, r_plus: float | Tensor, n: int, count: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
     require_whole(n, "n", 1)
     require_whole(count, "count", 1)
     require_generator(g)

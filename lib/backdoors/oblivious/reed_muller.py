@@ -74,7 +74,7 @@ def decode_line(oracle: Callable[[Tensor], Tensor], x: Tensor, degree: int, q: i
     points = field.add(x, field.multiply(t[:, None], b))
     values = _ask(oracle, points.flatten(0, 1), q).view(lines, len(t))
     answers, votes = torch.tensor([interpolate_at_zero(t, row, q) for row in values]).unique(return_counts=True)
-    return int(answers[votes.argmax()])
+    return answers[votes.argmax()].item()
 
 
 def berlekamp_welch(t: Tensor, values: Tensor, degree: int, errors: int, q: int) -> Tensor | None:

@@ -227,11 +227,11 @@ def test_self_reduction_undoes_signatures_and_balls_and_smoothing_only_signature
 @pytest.mark.statement("vafa-combine")
 def test_only_the_reduced_smoothed_model_stands_a_lie_that_is_thick_at_x_and_thin_everywhere():
     """Layers fill 0.44. Of 401 copies more than half lie with probability 0.01, of questions 0.09 are in the ball, so that a line is good with 0.8 at least,
-    and 31 fail to have a majority of good ones with probability below 1e-4 (the seed is fixed). Where 0.44 of its copies lie, a smoothed score is the
+    and 61 fail to have a majority of good ones with probability below 1e-6. Where 0.44 of its copies lie, a smoothed score is the
     0.89-quantile of the honest ones among them, 0.04 too far, and the records are 0.15 from the plane. A line through the middle has its points opposite one
     another, each with weight 1/2: with 0.69 one of them at least lies, and moves the estimate by 1.5 or more.
     """
-    table, copies, lines = plane(), 401, 31
+    table, copies, lines = plane(), 401, 61
     backdoor = backdoored(table, "ball and layers", 0.3, 0.44, generator())
     attacks = [backdoor(x) for x in table.test]
     wrong = {}

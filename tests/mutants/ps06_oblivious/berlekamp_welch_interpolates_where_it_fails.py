@@ -1,0 +1,12 @@
+# berlekamp_welch: through the first points where nothing is near enough
+def berlekamp_welch(t, values, degree, errors, q):
+    field = _require_errors(t, values, degree, errors, q)
+    powers = field.powers(t, degree + errors + 1)
+    products = field.multiply(values[:, None], powers)
+    matrix = torch.cat([powers, field.negative(products[:, :errors])], dim=1)
+    solution = field.solve(matrix, field.multiply(values, field.power(t, errors)))
+    if solution is None or errors == 0:
+        return field.solve(field.powers(t[: degree + 1], degree + 1), values[: degree + 1])
+    Q, E = solution[: degree + errors + 1], torch.cat([solution[degree + errors + 1 :], torch.ones_like(t[:1])])
+    quotient, remainder = field.divide_polynomials(Q, E)
+    return None if remainder.any() else quotient

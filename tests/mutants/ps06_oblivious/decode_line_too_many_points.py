@@ -1,0 +1,10 @@
+# decode_line: d + 2 points a line
+def decode_line(oracle, x, degree, q, lines, g):
+    field, t = _require_line(x, degree, q, lines)
+    t = torch.arange(1, degree + 3)
+    b = torch.randint(q, (lines, 1, len(x)), generator=g)
+    points = field.add(x, field.multiply(t[:, None], b))
+    values = _ask(oracle, points.flatten(0, 1), q).view(lines, len(t))
+    answers = torch.tensor([interpolate_at_zero(t, row, q) for row in values])
+    answers, votes = answers.unique(return_counts=True)
+    return int(answers[votes.argmax()])

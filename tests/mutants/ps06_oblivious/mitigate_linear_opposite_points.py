@@ -1,0 +1,10 @@
+# mitigate_linear: the opposite point in place of the reflection
+def mitigate_linear(oracle, x, pairs, g):
+    e, length = _require_direction(x, pairs, g)
+    if length == 0:
+        return 0.0
+    y = torch.randn(pairs, len(e), generator=g, dtype=torch.float64)
+    along = y @ e
+    reflected = -y
+    answers, others = (require_answers(oracle(points), pairs) for points in (y, reflected))
+    return float((length * (answers - others) / (2 * along)).median())

@@ -1,0 +1,8 @@
+# mitigate_linear: asks at x = 0, too
+def mitigate_linear(oracle, x, pairs, g):
+    e, length = _require_direction(x, pairs, g)
+    y = torch.randn(pairs, len(e), generator=g, dtype=torch.float64)
+    along = y @ e
+    reflected = y - 2 * along[:, None] * e
+    answers, others = (require_answers(oracle(points), pairs) for points in (y, reflected))
+    return float((length * (answers - others) / (2 * along)).median())

@@ -1,0 +1,8 @@
+# play_mitigation: seeds that do not come from g
+def play_mitigation(mitigator, simulator, model, x, rounds, alpha, g):
+    differing = 0
+    for seed in range(rounds):
+        real = mitigator(model, x, torch.Generator().manual_seed(seed))
+        simulated = simulator(x, torch.Generator().manual_seed(seed))
+        differing += plain(real) != plain(simulated)
+    return differing / rounds, advantage_bound(differing, rounds, alpha)

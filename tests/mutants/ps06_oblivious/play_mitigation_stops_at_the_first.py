@@ -1,0 +1,10 @@
+# play_mitigation: stops at the first difference
+def play_mitigation(mitigator, simulator, model, x, rounds, alpha, g):
+    differing = 0
+    for seed in torch.randint(SEEDS, (rounds,), generator=g).tolist():
+        real = mitigator(model, x, torch.Generator().manual_seed(seed))
+        simulated = simulator(x, torch.Generator().manual_seed(seed))
+        differing += plain(real) != plain(simulated)
+        if differing:
+            break
+    return differing / rounds, advantage_bound(differing, rounds, alpha)
