@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from backdoors.oblivious.bodies import Body, ball, box, simplex
 from scipy.spatial import cKDTree
-from scipy.stats import beta
+from scipy.stats import beta, chi2
 
 from autograder import declare
 from autograder.checking import close, integer, number
@@ -136,7 +136,7 @@ def holds_interpolation(student, t: torch.Tensor, coefficients, q: int) -> None:
 
 @declare("interpolate_at_zero", points=2, statement="vafa-rm", false_fail=0)
 def test_the_polynomial_through_the_points_is_read_at_zero(student, challenger):
-    for q in (7, 13, 101, 7919):
+    for q in (7, 13, 101, 7919, 2**31 - 1):
         for k in (1, 2, 3, 4, 6):
             for _ in range(3):
                 holds_interpolation(student, some_points(challenger, k, q), elements(challenger, q, k).tolist(), q)
@@ -193,7 +193,7 @@ def decoded(student, challenger, function, x: torch.Tensor, degree: int, q: int,
 
 @declare("decode_line", points=1, statement="vafa-rm", false_fail=0)
 def test_a_clean_model_is_decoded_everywhere(student, challenger):
-    for n, degree, q, lines in ((1, 0, 5, 1), (2, 1, 5, 3), (3, 2, 13, 2), (2, 3, 101, 4), (4, 5, 31, 1)):
+    for n, degree, q, lines in ((2, 1, 5, 3), (3, 2, 13, 2), (2, 3, 101, 4), (4, 5, 31, 1), (1, 0, 5, 1)):
         f = Polynomial(challenger, n, degree, q)
         for x in (elements(challenger, q, n), torch.zeros(n, dtype=torch.int64), elements(challenger, q, n)):
             answer, _ = decoded(student, challenger, f, x, degree, q, lines, source(challenger))
@@ -238,6 +238,10 @@ def test_as_many_errors_as_allowed_are_corrected(student, challenger):
             t, coefficients = some_points(challenger, n, q), elements(challenger, q, degree + 1).tolist()
             wrong = challenger.rng.permutation(n)[:count].tolist()
             holds_decoding(student, t, spoiled(challenger, t, coefficients, wrong, q), degree, errors, q, coefficients, f"{count} values are wrong")
+    # 1 is added to six of 13 values: a polynomial of degree 3 that is 1 at four places is 1 everywhere, so that none agrees with more than seven of them.
+    t, coefficients = some_points(challenger, 13, 31), elements(challenger, 31, 4).tolist()
+    values = [(polynomial_at(coefficients, one, 31) + (place < 6)) % 31 for place, one in enumerate(t.tolist())]
+    holds_decoding(student, t, values, 3, 4, 31, None, "6 values are wrong")
 
 
 # play_mitigation
@@ -334,7 +338,10 @@ def test_radii_in_the_middle_have_the_density_of_a_ball(student, challenger):
     for n, count in ((1, 4000), (3, 4000), (10, 4000)):
         half = float(challenger.rng.uniform(0.5, 3))
         r = radii_of(student, half, half, n, count, source(challenger))
-        case = f"n = {n}, r_minus = r_plus = {half:.3f} (the mean of |r| is {float(r.abs().mean()):.3f}, expected {half * n / (n + 1):.3f})"
+        seen = (
+            f"the mean of |r| is {float(r.abs().mean()):.3f}, expected {half * n / (n + 1):.3f}; above 0 are {float((r > 0).double().mean()):.3f}, expected 0.5"
+        )
+        case = f"n = {n}, r_minus = r_plus = {half:.3f} ({seen})"
         uniform_law(challenger, quantiles(r, half, half, n), f"{case}: radii must have a density proportional to |r|^{n - 1}")
     halves = torch.from_numpy(challenger.rng.uniform(0.5, 3, 500))
     r = radii_of(student, halves, halves, 2, 4, source(challenger))
@@ -560,11 +567,17 @@ def holds_smoothing(student, mitigation: Mitigation, x: torch.Tensor, sigma: flo
     close(found, sorted(mitigation.answers)[copies // 2], 1e-12, f"{case}: the median of the mitigation's answers {mitigation.answers[:5]}")
 
 
-@declare("smoothed_mitigation", points=1, statement="vafa-combine", false_fail=0)
-def test_without_noise_the_answer_is_the_median_of_mitigations_at_x(student, challenger):
+@declare("smoothed_mitigation", points=1, statement="vafa-combine", false_fail=1e-8)
+def test_the_answer_is_the_median_of_mitigations_around_x(student, challenger):
     for copies in (1, 3, 9, 25):
         x = normal(challenger, 4)
         mitigation = Mitigation(lambda point: float(challenger.rng.standard_cauchy()), 4)
         holds_smoothing(student, mitigation, x, 0.0, copies, source(challenger))
         away = max(float((point - x).abs().max()) for point in mitigation.points)
         assert away <= 1e-12, f"sigma = 0: the mitigation must be called at x, it was called {away:.3g} away"
+    x, mitigation, sigma, copies = normal(challenger, 4), Mitigation(lambda point: float(point.sum()), 4), 0.5, 25
+    holds_smoothing(student, mitigation, x, sigma, copies, source(challenger))
+    total = float(((torch.stack(mitigation.points) - x) / sigma).square().sum())
+    p_value = 2 * min(float(chi2.cdf(total, 4 * copies)), float(chi2.sf(total, 4 * copies)))
+    what = f"sigma = {sigma}: the noise must have the variance {sigma**2}, in {copies} points of 4 coordinates it is {total * sigma**2 / (4 * copies):.4g}"
+    challenger.accept(Outcome("chi_square", 4 * copies, total, min(1.0, p_value), SHARE), what)

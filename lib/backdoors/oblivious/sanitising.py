@@ -1,10 +1,9 @@
 r"""Sanitising a backdoored model of a real table: smoothing, self-reduction, and both together (lecture slides of Vafa, open question b.i).
 
 Smoothing asks near x: it undoes lies that are thin there, wherever else they are. Self-reduction asks far from x, at points that look like any other: it
-undoes lies that are rare in the body, however thick at x. A lie that is thick at x and thin, but common, elsewhere stops both, and then it helps to reduce the
-*smoothed* model: smoothing makes the thin lies rare, and the reduction gets by the thick one. To smooth a *reduced* model was never seen to be better than to
-reduce along more lines, question for question. And a lie where no records are, on much of the body, passes every test on records; against it the reductions
-can be far worse than no defence, for their questions are uniform on the body and records are not.
+undoes lies that are rare in the body, however thick at x. What stops both, alone or together, is measured in
+`tests/studies/SANITISING.md`. A lie where no records are, on much of the body, passes every test on records, while the questions of a reduction are uniform on
+the body and meet it.
 
 The truth is a polynomial by assumption. A network that is none has a misfit $\eta$ from the nearest, and what a reduction says of it, tampered with or not,
 is wrong in proportion: by $\Lambda\eta$ at most, where that bounds the misfit at all good points, and by about $\eta$ as measured (`misfit_curve`).

@@ -9,7 +9,7 @@ from backdoors.plots.house import COLOURS, in_house_style, panels
 
 @in_house_style
 def tampered_plane(wrong: Mapping[str, Tensor], x: Sequence[int], lines: Mapping[str, Tensor]) -> "matplotlib.figure.Figure":  # noqa: F821
-    """A panel for each model of points of a finite plane: dark where it is wrong, a star at x, and the points (k, 2) of lines through x.
+    """A panel for each model of points of a finite plane: dark where it is wrong, a star at x, and the points (k, 2) of lines, ringed if wrong.
 
     Args:
         wrong: {model: bool (q, q)}, at [first coordinate, second].
@@ -19,6 +19,7 @@ def tampered_plane(wrong: Mapping[str, Tensor], x: Sequence[int], lines: Mapping
         axis.imshow(region.double().T.numpy(), origin="lower", cmap="Greys", vmin=0, vmax=1.6, interpolation="nearest")
         for (label, points), colour, mark in zip(lines.items(), COLOURS, "osD^v", strict=False):
             axis.plot(*points.T.numpy(), mark, color=colour, markersize=5, label=label)
+            axis.plot(*points[region[points[:, 0], points[:, 1]]].T.numpy(), "o", markersize=11, markerfacecolor="none", markeredgecolor=COLOURS[3])
         axis.plot(*x, "*", color=COLOURS[3], markersize=13, markeredgecolor="black", label="x")
         axis.set(title=f"{name}: {region.double().mean():.1%} wrong", xlabel="first coordinate")
         axis.title.set_fontsize(9)
@@ -84,14 +85,15 @@ def amplification_chart(dimensions: Sequence[int], places: Mapping[str, Sequence
 def heavy_coefficients(spectra: Mapping[str, Tensor], support: Tensor, threshold: float) -> "matplotlib.figure.Figure":  # noqa: F821
     """A panel for each model's Fourier coefficients (2^n,), by number: those of the truth (`support`, numbers) are marked, dotted the threshold."""
     figure, axes = panels(len(spectra), width=3.7, height=2.9, columns=3)
+    shown = max(int((values.abs() >= threshold).nonzero().max()) for values in spectra.values())
     for axis, (name, values) in zip(axes, spectra.items(), strict=True):
         size = values.abs().numpy()
         axis.vlines(range(len(size)), 0, size, color=COLOURS[0], linewidth=0.8)
         heavy = [k for k in range(len(size)) if size[k] >= threshold and k not in support.tolist()]
         axis.plot(support.tolist(), size[support.numpy()], "o", color=COLOURS[2], markersize=5, label="of the truth")
-        axis.plot(heavy, size[heavy], "X", color=COLOURS[3], markersize=8, label="of no truth")
+        axis.plot(heavy, size[heavy], "X", color=COLOURS[3], markersize=8, label="not in the truth")
         axis.axhline(threshold, color="black", linestyle=":", linewidth=1.4, label="threshold")
-        axis.set(title=name, xlabel="set of coordinates, by number", ylim=(0, max(0.6, float(size.max()) * 1.1)))
+        axis.set(title=name, xlabel="set of coordinates, by number", xlim=(-4, 1.3 * shown + 4), ylim=(0, max(0.6, float(size.max()) * 1.1)))
         axis.title.set_fontsize(9)
     axes[0].set_ylabel("magnitude of the coefficient")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
@@ -151,7 +153,8 @@ def _fill_cells(axis, cells: Mapping[str, Mapping[str, tuple[float, float]]], qu
             column, shade = list(queries).index(name), "white" if success > 0.6 else "black"
             axis.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=shades(0.9 * success), edgecolor="white"))
             axis.text(column, row, f"{success:.2f}\n(accuracy {accuracy:.2f})", ha="center", va="center", fontsize=7, color=shade)
-    axis.set(xlim=(-0.5, len(queries) - 0.5), ylim=(len(cells) - 0.5, -0.5), title="attack success under each defence, and accuracy where nothing is attacked")
+    axis.set(xlim=(-0.5, len(queries) - 0.5), ylim=(len(cells) - 0.5, -0.5))
+    axis.set_title("share of attacks that succeed (in brackets: accuracy on records that are not attacked)", fontsize=10)
     labels = [f"{name.replace(', ', ',' + chr(10))}\n{count:,} {'query' if count == 1 else 'queries'}" for name, count in queries.items()]
     axis.set_xticks(range(len(queries)), labels, fontsize=7)
     axis.set_yticks(range(len(cells)), list(cells), fontsize=8)
