@@ -33,6 +33,8 @@ study: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/kills.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/advantages.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/sanitising.py
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/cleansing.py
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/training_data.py
 
 mutants: $(READY)  # ARGS=--help says what else it can do
 	@$(BIN)/python -m pytest -q -n 2 tests/autograder/test_mutants.py --secrets 3
