@@ -15,7 +15,7 @@ SAMPLE, STAMPED = 0.1, 0.2
 
 
 def unlearning_set(x: Tensor, y: Tensor, trigger: Trigger, sample: float, stamped: float, g: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A sample of clean data without repetition, the trigger on a part of it, and all labels as they were.
+    """A sample of clean data without repetition, the trigger on a part of it, and all labels as they were. All samples, and all parts, are equally likely.
 
     Args:
         x: clean images [n, c, h, w] in [0, 1]; not changed.
