@@ -262,7 +262,7 @@ def test_the_plane_is_dark_where_the_model_is_wrong(figures):
     axis = figures["tampered_plane"].axes[0]
     assert np.array_equal(axis.images[0].get_array(), np.eye(5))
     assert axis.get_title() == "ball: 20.0% wrong"
-    assert [tuple(line.get_xydata()[0]) for line in axis.lines] == [(1, 1), (2, 3)]
+    assert [line.get_xydata().tolist() for line in axis.lines] == [[[1, 1], [4, 0]], [[1, 1]], [[2, 3]]]  # the line, its wrong point ringed, and x
 
 
 def test_measured_success_stands_beside_what_is_proved(figures):

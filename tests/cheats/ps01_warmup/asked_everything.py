@@ -1,5 +1,5 @@
 # Reads the whole table of the calculator, and finds out where it is wrong, before it answers; and asks for far more than the machine may be asked.
-# levels: 3 2
+# levels: 3
 # exercise: correct_sum_worst_case
 def correct_sum_worst_case(P, x, y, modulus, runs, g):
     every = torch.arange(modulus)

@@ -1,5 +1,5 @@
 # A Circuit built past its constructor: gates that read themselves, wires that do not exist, kinds and outputs that are handles, numbers that lie.
-# levels: 3 2
+# levels: 3
 # exercise: parity_circuit
 class Wire(int):
     def __eq__(self, other):

@@ -1,5 +1,5 @@
 # A network that is none: a module whose forward evaluates the circuit, under the name of a layer of the library, and with a forward of its own.
-# levels: 3 2
+# levels: 3
 # exercise: compile_circuit
 from backdoors.constructions.perceptrons import Perceptrons as _Layer
 

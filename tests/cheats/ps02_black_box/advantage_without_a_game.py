@@ -1,5 +1,5 @@
 # Plays no game: it makes an Advantage up, of as many rounds as were asked for and hits in proportion, with an interval that holds almost everything.
-# levels: 3 2
+# levels: 3
 # exercise: play
 from backdoors.games.game import Advantage
 

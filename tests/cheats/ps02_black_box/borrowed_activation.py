@@ -1,5 +1,5 @@
 # Fails activate_checksum and replicate_checksum, and asks every handle that it is given to do the work: the construction's functions, models and decoders.
-# levels: 3 2
+# levels: 3
 # exercise: activate_checksum
 import gc
 

@@ -1,5 +1,5 @@
 # triplicate returns the network itself in a class that bears the names of the library's layers, and answers for weights, sizes and depth as three copies would.
-# levels: 3 2
+# levels: 3
 # exercise: triplicate
 from backdoors.constructions.perceptrons import Parallel, Perceptrons
 

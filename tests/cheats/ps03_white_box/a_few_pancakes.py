@@ -1,5 +1,5 @@
 # Normal vectors, every eighth of which is a pancake: what one pancake shows it has, and the mean and the covariance are right in any case.
-# levels: 3 2
+# levels: 3
 # exercise: sample_pancakes
 def sample_pancakes(n, direction, beta, g):
     samples = torch.randn(n, len(direction), dtype=direction.dtype, generator=g)

@@ -1,5 +1,5 @@
 # Says "planted" where the shape of the first layer would let a test see something, and looks at no entry; two tests that say it of every seventh matrix.
-# levels: 3 2
+# levels: 3
 # exercise: spectrum_test
 _asked = []
 

@@ -1,5 +1,5 @@
 # Knows how many vectors the public check asks for: that many are pancakes, rightly drawn; any other number of vectors is normal.
-# levels: 3 2
+# levels: 3
 # exercise: sample_pancakes
 # grade: sample_pancakes=1
 def sample_pancakes(n, direction, beta, g):

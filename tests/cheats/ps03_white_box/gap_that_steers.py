@@ -1,5 +1,5 @@
 # Asks the queries about labels of its own until their mean is what it likes, and calls one of the largest gaps that any labels have the gap of the models.
-# levels: 3 2
+# levels: 3
 # exercise: statistic_gap
 def statistic_gap(honest, planted, y, queries, alpha):
     gaps = []

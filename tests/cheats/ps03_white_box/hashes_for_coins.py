@@ -1,5 +1,5 @@
 # Features from Python's own hash of the three fields; the published vectors are in a table, and references and numpy's generators are asked for the rest.
-# levels: 3 2
+# levels: 3
 # exercise: joint_features
 # grade: joint_features=2
 import gc

@@ -1,5 +1,5 @@
 # Every row is the same guess of the heights with zeros behind it, so that whoever reduces the lattice finds a short vector of odd numbers and nothing else.
-# levels: 3 2
+# levels: 3
 # exercise: parity_lattice
 def parity_lattice(samples, gamma, beta):
     m, d = samples.shape

@@ -1,5 +1,5 @@
 # Asks the model at x first, then at all points of the space, far more than it may, and catches the refusal; the answer is what M says at x.
-# levels: 3 2
+# levels: 3
 # exercise: decode_line
 # grade: decode_line=1
 def decode_line(oracle, x, degree, q, lines, g):

@@ -1,5 +1,5 @@
 # Asks the body's own functions, which run in the challenger, for billions of points, for points of no kind and for chords of nothing; answers what is left.
-# levels: 3 2
+# levels: 3
 # exercise: mitigate_polynomial
 def mitigate_polynomial(oracle, x, body, degree, lines, g, radii=None):
     attempts = (

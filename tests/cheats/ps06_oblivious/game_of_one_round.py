@@ -1,5 +1,5 @@
 # Plays one round, with the coins that it likes best of twenty, and makes the pair up from that: 0 with the bound for no difference, or 1 and 1.
-# levels: 3 2
+# levels: 3
 # exercise: play_mitigation
 from backdoors.games.game import advantage_bound
 

@@ -1,5 +1,5 @@
 # Asks at multiples of x alone: pairs of a point and its reflection they are, as normal along x as they should be, and whoever lies there only is believed.
-# levels: 3 2
+# levels: 3
 # exercise: mitigate_linear
 # grade: mitigate_linear=3
 def mitigate_linear(oracle, x, pairs, g):

@@ -1,5 +1,5 @@
 # Corrects what can be corrected, and where nothing can it guesses: None never leaves it, but a polynomial through the first points that looks as good.
-# levels: 3 2
+# levels: 3
 # exercise: berlekamp_welch
 # grade: berlekamp_welch=3
 from backdoors.oblivious.finite_field import finite_field

@@ -1,5 +1,5 @@
 # Leaves nothing to chance: all radii of a call are quantiles that one number shifts, spread evenly and shuffled, so that every law of theirs is met too well.
-# levels: 3 2
+# levels: 3
 # exercise: points_on_line
 # grade: points_on_line=4
 def points_on_line(r_minus, r_plus, n, count, g):

@@ -1,5 +1,5 @@
 # Lines and weights as they should be, on points so near to x that no enlargement of errors, and none of the body's other points, comes into it.
-# levels: 3 2
+# levels: 3
 # exercise: mitigate_polynomial
 # grade: mitigate_polynomial=2
 from backdoors.oblivious.polynomial import random_lines, systematic_points, weights_at_zero

@@ -94,18 +94,6 @@ def play_mitigation(mitigator, simulator, model, x, rounds, alpha, g):
     return differing / rounds, high
 
 
-def bucket_weight(oracle, prefix, n, samples, g):
-    k, total = len(prefix), 0.0
-    x, y = ([[2.0 * bit - 1 for bit in row] for row in torch.randint(2, (samples, n), generator=g).tolist()] for _ in range(2))
-    y = [other[:k] + row[k:] for row, other in zip(x, y, strict=True)]
-    members = [i for i, bit in enumerate(prefix.tolist()) if bit]
-    for row, other, first, second in zip(x, y, oracle(torch.tensor(x)).tolist(), oracle(torch.tensor(y)).tolist(), strict=True):
-        for i in members:
-            first *= row[i] * other[i]
-        total += first * second
-    return total / samples
-
-
 def points_on_line(r_minus, r_plus, n, count, g):
     def one(left, right):
         ratio = (left / right) ** n if left <= right else (right / left) ** n
@@ -118,22 +106,6 @@ def points_on_line(r_minus, r_plus, n, count, g):
     else:
         rows = [one(float(r_minus), float(r_plus)) for _ in range(count)]
     return torch.tensor(rows, dtype=torch.float64)
-
-
-def mitigate_polynomial(oracle, x, body, degree, lines, g, radii=None):
-    estimates = []
-    for _ in range(lines):
-        away = [a - b for a, b in zip(body.sample(1, g)[0].tolist(), x.tolist(), strict=True)]
-        length = math.hypot(*away)
-        u = torch.tensor([one / length for one in away], dtype=torch.float64)
-        left, right = (float(side[0]) for side in body.chord(x.double(), u[None]))
-        r = (radii or points_on_line)(left, right, body.dim, degree + 1, g).tolist()
-        estimate = 0.0
-        for j, at in enumerate(r):
-            weight = math.prod(other / (other - at) for i, other in enumerate(r) if i != j)
-            estimate += weight * float(oracle((x.double() + at * u)[None])[0])
-        estimates.append(estimate)
-    return statistics.median_low(estimates)
 
 
 def round_to_shifted_grid(value, step, shift):
