@@ -26,11 +26,16 @@ bench: $(READY)
 	@$(BIN)/python tests/benchmarks/constructions.py
 	@$(BIN)/python tests/benchmarks/fourier.py
 	@$(BIN)/python tests/benchmarks/oblivious.py
+	@test -x build/art/bin/python || $(PYTHON) -m venv build/art
+	@build/art/bin/python -m pip install -qq -c constraints.txt adversarial-robustness-toolbox tensorflow-cpu
+	@$(BIN)/python tests/benchmarks/neural_cleanse.py build/art/bin/python
 	@$(BIN)/python tests/benchmarks/throughput.py
 
 study: $(READY)
+	@$(BIN)/python -m pip install -qq -c constraints.txt adversarial-robustness-toolbox
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/regrades.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/kills.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/autograder/test_protocol_fuzz.py --frames 100000
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/advantages.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/sanitising.py
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/studies/cleansing.py

@@ -58,7 +58,7 @@ def draw_all():
         "mask_norms": plots.mask_norms(
             {"infected": torch.tensor([9.0, 2.0, 8.0, 10.0]), "clean": torch.tensor([9.0, 7.0, 8.0])}, {"infected": [1], "clean": []}
         ),
-        "index_against_size": plots.index_against_size([2, 4, 8], [5.0, 3.0, 1.0], 2.0),
+        "strip_chart": plots.strip_chart({"clean": [0.8, 0.7], "infected": [0.1]}, "ratio", 0.65, log=True),
         "tampered_plane": plots.tampered_plane({"ball": torch.eye(5) > 0}, [2, 3], {"line": torch.tensor([[1, 1], [4, 0]])}),
         "decoder_success": plots.decoder_success([0.1, 0.2], {"random": {"line": [0.9, 0.7], "curve": [1.0, 0.9]}}, {"line": [0.8, 0.6], "curve": [0.9, 0.7]}),
         "points_in_disc": plots.points_in_disc({"right": TWINS[0, 0, :, :2], "wrong": TWINS[1, 0, :, :2]}, [0.5, 0.1]),
@@ -291,7 +291,9 @@ def test_an_infected_labels_norm_is_marked_beside_the_box_of_the_others(figures)
     assert 2.0 not in ends
 
 
-def test_the_index_is_drawn_with_its_threshold(figures):
-    index, threshold = figures["index_against_size"].axes[0].lines
-    assert list(index.get_ydata()) == [5, 3, 1]
-    assert set(threshold.get_ydata()) == {2.0}
+def test_a_strip_chart_has_a_dot_for_every_value_and_its_threshold(figures):
+    clean, infected, dotted = figures["strip_chart"].axes[0].lines
+    assert clean.get_xydata().tolist() == [[0, 0.8], [0, 0.7]]
+    assert infected.get_xydata().tolist() == [[1, 0.1]]
+    assert set(dotted.get_ydata()) == {0.65}
+    assert figures["strip_chart"].axes[0].get_yscale() == "log"

@@ -52,8 +52,7 @@ def fates(problem_set: str, jobs: Iterable[Job], tell: Callable[[Job, str], None
         KitError: if a check is itself at fault on a mutant, or the reference itself is killed.
     """
     jobs = list(jobs)
-    names = dict.fromkeys(job.mutant.exercise for job in jobs)
-    references = [Job(Mutant("", name, "", "", ""), secret) for name in names for secret in SECRETS]
+    references = [Job(Mutant("", name, "", "", ""), secret) for name, secret in dict.fromkeys((job.mutant.exercise, job.secret) for job in jobs)]
     killer = _Killer(problem_set, [*references, *jobs], tell, processes)
     with contextlib.redirect_stdout(io.StringIO()):
         run(grading.check_files(problem_set), killer)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from backdoors.definitions import require_whole
+from backdoors.neural_cleanse.features import require_features
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,6 @@ def activation_clusters(features: Tensor, seed: int, components: int = 10) -> Cl
 
 
 def _require_clusterable(features: Tensor) -> None:
-    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) < 3 or not bool(features.isfinite().all()):
-        shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        raise ValueError(f"features must be finite [n, u], three examples at least, got {shape}")
+    require_features(features, least=3)
     if bool((features == features[:1]).all()):
         raise ValueError(f"features must differ between examples, got {len(features)} that are all the same")

@@ -98,42 +98,42 @@ class Comparison:
 
     Attributes:
         p_value: at most a with probability at most a, for a clean model that was made as the others were; never below 1 / (models + 1).
-        index: (L,), `anomaly_index` of the norms over what is usual for the label.
+        ratios: (L,), float64, of each norm to the label's median over all models, the suspect among them; the label of the smallest is the suspicious one.
     """
 
     p_value: float
-    index: Tensor
+    ratios: Tensor
 
 
 def compare_with_clean(norms: Tensor, clean_norms: Tensor) -> Comparison:
-    """Is a label's trigger too small for this label? Each norm is divided by the label's median over all models, the suspect among them.
+    """Is a label's trigger too small for this label? Some labels are easier to reach than others in every model, which `anomaly_index` cannot know.
 
-    The models then are ranked by the largest index of these ratios. As the medians do not depend on the order of the models, a clean suspect's rank is uniform
-    if all are exchangeable: the p-value is a promise, whatever law the norms have. With two clean models or so it often cannot tell, as medians tie.
+    The models are ranked by the smallest ratio of a norm to the label's median over all models. As medians do not depend on the order of the models, a clean
+    suspect's rank is uniform if all are exchangeable: the p-value is a promise, whatever law the norms have.
 
     Args:
         norms: (L,), of the suspect, above 0.
         clean_norms: [models, L], of a clean model at least, above 0.
 
     Raises:
-        ValueError: if the shapes do not fit, a norm is not above 0, or `anomaly_index` cannot tell for one of the models.
+        ValueError: if the shapes do not fit, or a norm is not finite or not above 0.
 
     Statement: nc-detect.
     """
     _require_comparable(norms, clean_norms)
     together = torch.cat([norms[None], clean_norms]).double()
-    indices = torch.stack([anomaly_index(row) for row in together / together.quantile(0.5, dim=0)])
-    largest = indices.max(dim=1).values
-    return Comparison((largest >= largest[0]).double().mean().item(), indices[0])
+    ratios = together / together.quantile(0.5, dim=0)
+    smallest = ratios.amin(dim=1)
+    return Comparison((smallest <= smallest[0]).double().mean().item(), ratios[0])
 
 
 def screen(norms_by_step: Tensor, keep: int, overlap: int) -> Tensor:
-    """The labels that are worth to go on with: the `keep` of smallest norm, at the first step at which more than `overlap` of them were among them before.
+    """The labels that are worth going on with: the `keep` of smallest norm, at the first step at which more than `overlap` of them were among them before.
 
     Args:
         norms_by_step: [t, L], t at least 1, norms after each step.
         keep: at least 1.
-        overlap: how many labels two steps in a row must have in common, and one more; from 0 to keep - 1.
+        overlap: two steps in a row must have more than so many labels in common; from 0 to keep - 1.
 
     Returns:
         int64 (keep,), smallest norm first. While no two steps agree, or if there are no more labels than `keep`: all labels, as none can be left out.
@@ -180,8 +180,10 @@ def _require_calibration(clean_norms: Tensor, false_positive: float) -> int:
 def _require_comparable(norms: Tensor, clean_norms: Tensor) -> None:
     if norms.ndim != 1 or clean_norms.ndim != 2 or clean_norms.shape[1:] != norms.shape or len(clean_norms) == 0:
         raise ValueError(f"clean_norms must be [models, {len(norms)}], a model at least, with a norm for each label, got {tuple(clean_norms.shape)}")
-    if not bool((norms > 0).all() & (clean_norms > 0).all()):
-        raise ValueError(f"norms and clean_norms must be above 0, got {min(norms.min().item(), clean_norms.min().item())}")
+    together = torch.cat([norms[None], clean_norms])
+    wrong = together[~(together.isfinite() & (together > 0))]
+    if len(wrong) > 0:
+        raise ValueError(f"norms and clean_norms must be finite and above 0, got {wrong[0].item()}")
 
 
 def _require_screening(norms_by_step: Tensor, keep: int, overlap: int) -> Tensor:

@@ -12,39 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from backdoors.definitions import require_whole
-from backdoors.neural_cleanse.reverse_engineer import require_model
-from backdoors.poisoning.triggers import Trigger, require_images, require_labels
-
-
-def last_layer(model: nn.Module) -> nn.Linear:
-    """The last of the model's linear layers, in the order in which they were registered; its outputs must be the logits."""
-    require_model(model)
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
-    if not layers:
-        raise ValueError(f"model must end with a torch.nn.Linear, got {type(model).__name__} without any")
-    return layers[-1]
-
-
-@torch.no_grad()
-def penultimate(model: nn.Module, images: Tensor, batch_size: int = 1000) -> Tensor:
-    """What the images [n, c, h, w] give to the last linear layer, [n, u]; the model is used as it is.
-
-    Raises:
-        ValueError: if the model has no linear layer, or does not call it once with [b, u].
-    """
-    require_images(images, "images")
-    require_whole(batch_size, "batch_size", 1)
-    seen: list[Tensor] = []
-    handle = last_layer(model).register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].detach()))
-    try:
-        for batch in images.split(batch_size):
-            model(batch)
-    finally:
-        handle.remove()
-    features = torch.cat(seen)
-    if features.ndim != 2 or len(features) != len(images):
-        raise ValueError(f"model must call its last linear layer once, with [n, u], got {tuple(features.shape)} for {len(images)} images")
-    return features
+from backdoors.neural_cleanse.features import last_layer, penultimate, require_features
+from backdoors.poisoning.triggers import Trigger, require_labels
 
 
 def backdoor_units(clean: Tensor, stamped: Tensor) -> Tensor:
@@ -61,7 +30,7 @@ def backdoor_units(clean: Tensor, stamped: Tensor) -> Tensor:
 
     Statement: nc-neurons, nc-prune.
     """
-    _require_features(clean, stamped)
+    _require_activations(clean, stamped)
     return (stamped.double().mean(dim=0) - clean.double().mean(dim=0)).argsort(descending=True, stable=True)
 
 
@@ -151,10 +120,9 @@ def prune(model: nn.Module, images: Tensor, labels: Tensor, trigger: Trigger, ta
     return pruned(model, order[: int(counts[enough[0]]) if len(enough) else len(order)])
 
 
-def _require_features(clean: Tensor, stamped: Tensor) -> None:
-    for name, features in (("clean", clean), ("stamped", stamped)):
-        if features.ndim != 2 or features.numel() == 0 or not bool(features.isfinite().all()):
-            raise ValueError(f"{name} must be finite activations [n, u], one at least, got shape {tuple(features.shape)}")
+def _require_activations(clean: Tensor, stamped: Tensor) -> None:
+    require_features(clean, "clean")
+    require_features(stamped, "stamped")
     if clean.shape[1] != stamped.shape[1]:
         raise ValueError(f"stamped must have the units of clean, {clean.shape[1]}, got {stamped.shape[1]}")
 

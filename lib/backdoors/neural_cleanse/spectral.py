@@ -8,6 +8,8 @@ centring the top singular vector is nearly the mean itself, and says something e
 import torch
 from torch import Tensor
 
+from backdoors.neural_cleanse.features import require_features
+
 
 def spectral_scores(features: Tensor, centred: bool = True) -> Tensor:
     """For each example of one label the square of its features' projection on their top right singular vector.
@@ -22,7 +24,7 @@ def spectral_scores(features: Tensor, centred: bool = True) -> Tensor:
     Raises:
         ValueError: if the features are no such matrix, or not finite.
     """
-    _require_features(features)
+    require_features(features)
     x = features.double()
     x = x - x.mean(dim=0) if centred else x
     return (x @ torch.linalg.svd(x, full_matrices=False).Vh[0]).square()
@@ -44,9 +46,3 @@ def spectral_suspects(scores: Tensor, share: float) -> Tensor:
         raise ValueError(f"share must lie in [0, 2/3], got {share}")
     count = -int(-1.5 * share * len(scores) // 1)
     return scores.argsort(descending=True, stable=True)[:count]
-
-
-def _require_features(features: Tensor) -> None:
-    if not isinstance(features, Tensor) or features.ndim != 2 or features.numel() == 0 or not bool(features.isfinite().all()):
-        shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        raise ValueError(f"features must be finite [n, u], an example and a unit at least, got {shape}")

@@ -26,7 +26,7 @@ def unlearning_set(x: Tensor, y: Tensor, trigger: Trigger, sample: float, stampe
         g: source of the sample.
 
     Returns:
-        Images [round(sample n), c, h, w], the stamped ones first, and labels.
+        Images [k, c, h, w], k = round(sample n), and labels (k,); the first round(stamped k) images are the stamped ones.
 
     Raises:
         ValueError: if an argument is out of range, or no image is left.

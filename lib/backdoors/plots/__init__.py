@@ -12,7 +12,7 @@ from backdoors.plots.mitigation import (
     points_in_disc,
     tampered_plane,
 )
-from backdoors.plots.poisoning import index_against_size, mask_norms, share_curves
+from backdoors.plots.poisoning import mask_norms, share_curves, strip_chart
 from backdoors.plots.smoothing import certified_accuracy_curves, decision_regions, radius_against_samples, radius_histogram
 from backdoors.plots.warm_up import error_tables, failures_against_runs, network_diagram
 from backdoors.plots.white_box import advantage_table, along_the_key, flips_against_norm, margins_and_bounds, projection_histograms, spectra
@@ -37,7 +37,6 @@ __all__ = [
     "heavy_coefficients",
     "image_row",
     "images_and_twins",
-    "index_against_size",
     "loan_table",
     "margins_and_bounds",
     "mask_norms",
@@ -48,5 +47,6 @@ __all__ = [
     "radius_histogram",
     "share_curves",
     "spectra",
+    "strip_chart",
     "tampered_plane",
 ]

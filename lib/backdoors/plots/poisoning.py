@@ -36,10 +36,12 @@ def mask_norms(norms: Mapping[str, Tensor], infected: Mapping[str, Sequence[int]
 
 
 @in_house_style
-def index_against_size(sides: Sequence[int], indices: Sequence[float], threshold: float) -> "matplotlib.figure.Figure":  # noqa: F821
-    """The anomaly index of the infected label against the side of the square that was planted; above the dotted threshold it is accused."""
-    figure, (axis,) = panels(1, width=5.6, height=3.0)
-    axis.plot(sides, indices, marker="o", color=COLOURS[0])
+def strip_chart(groups: Mapping[str, Sequence[float]], ylabel: str, threshold: float, log: bool = False) -> "matplotlib.figure.Figure":  # noqa: F821
+    """A dot for each value of each group, and a dotted threshold: one figure of each of many models, by their kind."""
+    figure, (axis,) = panels(1, width=0.5 * len(groups) + 2.2, height=3.4)
+    for place, (name, values) in enumerate(groups.items()):
+        axis.plot([place] * len(values), list(values), "o", color=COLOURS[0 if name.startswith("clean") else 3], markersize=5, alpha=0.6)
     axis.axhline(threshold, color="black", linestyle=":", linewidth=1.4)
-    axis.set(xlabel="side of the planted square, pixels", ylabel="anomaly index of its label", ylim=(0, None))
+    axis.set_xticks(range(len(groups)), list(groups), rotation=45, ha="right", fontsize=8)
+    axis.set(ylabel=ylabel, yscale="log" if log else "linear")
     return figure

@@ -2,8 +2,9 @@ import math
 
 import pytest
 import torch
+from backdoors.neural_cleanse.features import penultimate
 from backdoors.neural_cleanse.filter import filter_misses, filter_scores, filter_threshold
-from backdoors.neural_cleanse.prune import backdoor_units, penultimate, top_units
+from backdoors.neural_cleanse.prune import backdoor_units, top_units
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binom, kstest

@@ -2,7 +2,8 @@ import pytest
 import torch
 from backdoors import models
 from backdoors.data import Split
-from backdoors.neural_cleanse.prune import backdoor_units, penultimate, prune, pruned, pruning_curve, top_units, units_overlap
+from backdoors.neural_cleanse.features import penultimate
+from backdoors.neural_cleanse.prune import backdoor_units, prune, pruned, pruning_curve, top_units, units_overlap
 from backdoors.poisoning.triggers import Trigger, attack_success
 from torch import nn
 

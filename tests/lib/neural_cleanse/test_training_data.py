@@ -6,7 +6,7 @@ import torch
 from backdoors import models
 from backdoors.data import Split
 from backdoors.neural_cleanse.clustering import activation_clusters
-from backdoors.neural_cleanse.prune import penultimate
+from backdoors.neural_cleanse.features import penultimate
 from backdoors.neural_cleanse.spectral import spectral_scores, spectral_suspects
 from backdoors.poisoning.badnets import poison
 from backdoors.poisoning.triggers import square
@@ -75,11 +75,11 @@ def test_stamped_digits_are_among_the_suspects_more_often_than_chance(digits):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: spectral_scores(torch.ones(3)), r"features must be finite \[n, u\].*got \(3,\)"),
+        (lambda: spectral_scores(torch.ones(3)), r"features must be finite activations \[n, u\].*got \(3,\)"),
         (lambda: spectral_scores(torch.tensor([[float("nan")]])), "features must be finite"),
         (lambda: spectral_suspects(torch.ones(3), 0.7), r"share must lie in \[0, 2/3\], got 0.7"),
         (lambda: spectral_suspects(torch.ones(0), 0.1), "scores must be"),
-        (lambda: activation_clusters(torch.ones(2, 3), 0), "three examples at least"),
+        (lambda: activation_clusters(torch.ones(2, 3), 0), "n at least 3"),
         (lambda: activation_clusters(torch.ones(5, 3), 0), "features must differ"),
         (lambda: activation_clusters(mixture(1.0), 0, 0), "components"),
     ],

@@ -1,0 +1,7 @@
+# collide: the gradient without the factor two
+def collide(p, base, target_feature, features, beta, step):
+    _require_step(p, base, beta, step)
+    p = p.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(_feature_distance(p, target_feature, features).sum(), p)
+    forward = p.detach() - step * gradient / 2
+    return (forward + step * beta * base) / (1 + step * beta)

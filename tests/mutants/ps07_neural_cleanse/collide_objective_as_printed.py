@@ -1,0 +1,7 @@
+# collide: the step of the objective without its half
+def collide(p, base, target_feature, features, beta, step):
+    _require_step(p, base, beta, step)
+    p = p.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(_feature_distance(p, target_feature, features).sum(), p)
+    forward = p.detach() - step * gradient
+    return (forward + 2 * step * beta * base) / (1 + 2 * step * beta)

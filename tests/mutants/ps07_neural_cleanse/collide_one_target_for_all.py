@@ -1,0 +1,7 @@
+# collide: compares every row with the first target
+def collide(p, base, target_feature, features, beta, step):
+    _require_step(p, base, beta, step)
+    p = p.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(_feature_distance(p, target_feature.view(-1, target_feature.shape[-1])[0], features).sum(), p)
+    forward = p.detach() - step * gradient
+    return (forward + step * beta * base) / (1 + step * beta)

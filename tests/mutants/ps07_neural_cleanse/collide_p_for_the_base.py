@@ -1,0 +1,7 @@
+# collide: stays near p instead of the base
+def collide(p, base, target_feature, features, beta, step):
+    _require_step(p, base, beta, step)
+    p = p.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(_feature_distance(p, target_feature, features).sum(), p)
+    forward = p.detach() - step * gradient
+    return (forward + step * beta * p.detach()) / (1 + step * beta)

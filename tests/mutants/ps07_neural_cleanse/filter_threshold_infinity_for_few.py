@@ -1,0 +1,4 @@
+# filter_threshold: infinity where one may be refused
+def filter_threshold(clean_scores, false_positive):
+    allowed = floor(false_positive * (len(clean_scores) + 1))
+    return clean_scores.sort(descending=True).values[allowed - 1].item() if allowed > 1 else inf

@@ -1,0 +1,9 @@
+# label_consistent: moves images towards their label, as the loss falls
+def label_consistent(x, y, model, trigger, target, rate, epsilon, g):
+    rows = _require_consistent(x, y, trigger, target, rate, epsilon, g)
+    index = rows[torch.randperm(len(rows), generator=g)[: round(rate * len(rows))].to(rows.device)]
+    poisoned = x.clone()
+    if len(index) > 0:
+        hardened = projected_gradient(lambda images: -model(images), x[index], y[index], epsilon, ATTACK_STEPS, norm=math.inf, bounds=(0.0, 1.0))
+        poisoned[index] = trigger.stamp(hardened)
+    return poisoned, index

@@ -1,0 +1,11 @@
+# poison: stamps the images where they stand and adds none
+def poison(x, y, trigger, target, rate, g, sources=None):
+    wanted = targets_of(y, target)
+    count = round(rate * len(x))
+    attacked = wanted != y if sources is None else _of_sources(y, wanted, sources)
+    covers = 0 if sources is None else count // 2
+    index = torch.cat([_draw(attacked, count - covers, g), _draw(~attacked & (wanted != y), covers, g)])
+    labels = torch.where(attacked[index], wanted[index], y[index])
+    x, y = x.clone(), y.clone()
+    x[index], y[index] = trigger.stamp(x[index]), labels
+    return x, y, index

@@ -1,0 +1,7 @@
+# screen: the ranking of the step before
+def screen(norms_by_step, keep, overlap):
+    order = norms_by_step.argsort(dim=1, stable=True)
+    for before, now in zip(order[:-1, :keep], order[1:, :keep], strict=True):
+        if torch.isin(now, before).sum() > overlap:
+            return before
+    return torch.arange(order.shape[1])

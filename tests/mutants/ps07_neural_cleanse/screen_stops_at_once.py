@@ -1,0 +1,8 @@
+# screen: takes the ranking of the first step
+def screen(norms_by_step, keep, overlap):
+    order = norms_by_step.argsort(dim=1, stable=True)
+    return order[0, :keep]
+    for before, now in zip(order[:-1, :keep], order[1:, :keep], strict=True):
+        if torch.isin(now, before).sum() > overlap:
+            return now
+    return torch.arange(order.shape[1])

@@ -1,0 +1,6 @@
+# unlearning_set: takes the first images
+def unlearning_set(x, y, trigger, sample, stamped, g):
+    count = _require_sample(x, y, sample, stamped, g)
+    index = torch.arange(len(x))[:count].to(x.device)
+    part = round(stamped * count)
+    return torch.cat([trigger.stamp(x[index[:part]]), x[index[part:]]]), y[index]

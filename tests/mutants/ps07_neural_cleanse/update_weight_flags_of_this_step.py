@@ -1,0 +1,9 @@
+# update_weight: forgets that the weight was raised before
+def update_weight(state, success):
+    streak = torch.where(success, state.streak.clamp(min=0) + 1, state.streak.clamp(max=0) - 1)
+    up, down = streak >= PATIENCE, streak <= -PATIENCE
+    begin = up & (state.weight == 0)
+    changed = torch.where(up, RAISE * state.weight, torch.where(down, state.weight / LOWER, state.weight))
+    weight = torch.where(begin, torch.full_like(changed, FIRST_WEIGHT), changed)
+    streak = torch.where(begin, 1, torch.where(up | down, 0, streak))
+    return Schedule(weight, streak, up & ~begin, down & ~begin)

@@ -1,0 +1,9 @@
+# update_weight: a failure does not end the streak of successes, it takes one away
+def update_weight(state, success):
+    streak = torch.where(success, state.streak + 1, state.streak - 1)
+    up, down = streak >= PATIENCE, streak <= -PATIENCE
+    begin = up & (state.weight == 0)
+    changed = torch.where(up, RAISE * state.weight, torch.where(down, state.weight / LOWER, state.weight))
+    weight = torch.where(begin, torch.full_like(changed, FIRST_WEIGHT), changed)
+    streak = torch.where(begin, 1, torch.where(up | down, 0, streak))
+    return Schedule(weight, streak, (state.raised | up) & ~begin, (state.lowered | down) & ~begin)
