@@ -18,7 +18,7 @@ ALLOWED = {  # part of the reason -> whether .ci/run installs what is missing, s
 
 def pytest_addoption(parser):
     parser.addoption("--secrets", type=int, default=1, help="under how many secrets mistakes and honest variants are judged, each with other inputs")
-    parser.addoption("--frames", type=int, default=20_000, help="how many hostile frames are sent to the challenger's end; make study sends 100,000")
+    parser.addoption("--frames", type=int, default=5_000, help="how many hostile frames are sent to the challenger's end; make study sends 100,000")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -26,7 +26,7 @@ from ledger import Fate, Row  # noqa: E402
 from mutating import Mutant, mutants  # noqa: E402
 
 LEAST = 0.95
-SAMPLE = 10
+SAMPLE = 4
 
 
 def toy(body: str, signature: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Hostile frames against the challenger's end, 20,000 or as many as `--frames` says, and what the costliest ones cost.
+"""Hostile frames against the challenger's end, 5,000 or as many as `--frames` says, and what the costliest ones cost.
 
 Frames are drawn as honest ones of every tag, and then each slot is wrong at some rate, and then each byte. Whatever comes, the challenger's end raises
 ProtocolError (StudentError where a frame says that the student's code raised), or holds values that `well_formed` knows.

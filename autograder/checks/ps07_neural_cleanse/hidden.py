@@ -367,19 +367,19 @@ def trained(seed: int, target: int | None) -> models.MLP:
 
 
 def searched(student, model: models.MLP) -> torch.Tensor:
-    """For each label the smallest norm that reached it in 25 steps of 5 batches, along the slopes of the student's losses."""
+    """For each label the smallest norm that reached it in 25 steps of 3 batches, along the slopes of the student's losses."""
     g, state, smallest = torch.Generator().manual_seed(1), Schedule.start(10), torch.full((10,), math.inf)
     theta = from_unit(torch.rand(10, 2, 8, 8, generator=g)).requires_grad_()
     optimizer, images = torch.optim.Adam([theta], lr=0.1, betas=(0.5, 0.9)), data.load("digits").test.images
     for _ in range(25):
         success = torch.zeros(10)
-        for _ in range(5):
-            x, candidate = images[torch.randint(len(images), (16,), generator=g)], to_unit(theta)
+        for _ in range(3):
+            x, candidate = images[torch.randint(len(images), (10,), generator=g)], to_unit(theta)
             masks, patterns = candidate[:, 0], candidate[:, 1:]
             gradients = slopes_from(student, model, x, masks.detach(), patterns.detach(), state.weight)
             with torch.no_grad():
                 said = model(torch.cat([Trigger(mask, pattern).stamp(x) for mask, pattern in zip(masks, patterns, strict=True)])).argmax(dim=1)
-            success += (said.view(10, 16) == torch.arange(10)[:, None]).float().mean(dim=1) / 5
+            success += (said.view(10, 10) == torch.arange(10)[:, None]).float().mean(dim=1) / 3
             theta.grad = torch.autograd.grad([masks, patterns], theta, [one.float() for one in gradients])[0]
             optimizer.step()
         norms = to_unit(theta.detach())[:, 0].sum(dim=(1, 2))
@@ -389,15 +389,15 @@ def searched(student, model: models.MLP) -> torch.Tensor:
 
 @declare("cleanse_loss", points=1, statement="nc-observations", false_fail=0)
 def test_a_search_finds_the_backdoor_of_a_network_that_nobody_has_seen_and_none_in_a_clean_one(student, challenger):
-    """The seeds of the ten pairs of networks are fixed. For all ten the reference finds the infected label's ratio below .49, the others' above .76."""
+    """The seeds of the ten pairs of networks are fixed. For all ten the reference finds the infected label's ratio below .51, the others' above .86."""
     target = int(challenger.rng.integers(10))
     found = {}
     for which, made in (("clean", (3, None)), ("clean too", (5, None)), (f"infected towards {target}", (20 + target, target))):
         norms = found[which] = searched(student, trained(*made))
         assert bool(norms.isfinite().all()), f"network {which}: the search reaches no trigger for label {int(norms.isinf().nonzero()[0, 0])}"
-        small = (norms / found["clean"] < 0.6).nonzero().flatten().tolist()
+        small = (norms / found["clean"] < 2 / 3).nonzero().flatten().tolist()
         assert small == ([target] if made[1] is not None else []), (
-            f"network {which}: labels whose norm is under .6 of a clean network's: {small}; norms {[round(norm, 1) for norm in norms.tolist()]}"
+            f"network {which}: labels whose norm is under 2/3 of a clean network's: {small}; norms {[round(norm, 1) for norm in norms.tolist()]}"
         )
 
 
