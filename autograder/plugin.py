@@ -15,6 +15,14 @@ from autograder.protocol import BIND, End, Starved, StudentError, clean
 
 ARGUMENTS = ["--capture=no", "--assert=plain", "--noconftest", "--import-mode=importlib", "-c", os.devnull, "-o", "python_files=public.py hidden.py"]
 MOST_LENT = 10**8
+VARIABLES = (  # of the environment, that change what pytest does: with CI set it words the difference of two long lists for a minute
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+    "PYTEST_ADDOPTS",
+    "PYTEST_PLUGINS",
+    "PYTEST_CURRENT_TEST",
+    "CI",
+    "BUILD_NUMBER",
+)
 WITHOUT = ("cacheprovider", "terminal", "logging", "warnings", "faulthandler", "doctest", "junitxml", "stepwise", "unraisableexception", "threadexception")
 
 
@@ -214,7 +222,7 @@ def is_hidden(item) -> bool:
 def run(paths: list[Path], plugin: Plugin) -> None:
     """Runs the checks of the files through pytest, without cache, terminal, bytecode, other plugins or any configuration of the caller's."""
     without = [part for name in WITHOUT for part in ("-p", f"no:{name}")]
-    saved = {name: os.environ.get(name) for name in ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")}
+    saved = {name: os.environ.get(name) for name in VARIABLES}
     bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         for name in saved:

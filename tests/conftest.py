@@ -14,6 +14,16 @@ ALLOWED = {  # part of the reason -> whether .ci/run installs what is missing, s
     "only root can make another user": False,
     "level 2 does not hold here": False,  # a kernel without Landlock
 }
+TOGETHER = ("tests/autograder/test_grading", "tests/autograder/test_sandbox", "tests/autograder/test_scheduling", "tests/lib/neural_cleanse")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that share what takes long to make, a warm process or a trained model, share a worker."""
+    for item in items:
+        for place in TOGETHER:
+            if item.nodeid.startswith(place):
+                item.add_marker(pytest.mark.xdist_group(place.rpartition("/")[2]))
 
 
 def pytest_addoption(parser):

@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-ROUNDS, STEPS, BATCHES, BATCH, LABELS = 5, 2, 10, 32, 10
+ROUNDS, STEPS, BATCHES, BATCH, LABELS = 11, 2, 10, 32, 10
 IMAGES = {"digits, 8x8": "digits", "Fashion-MNIST, 28x28": "fashion-mnist"}
 
 

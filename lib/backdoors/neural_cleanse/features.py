@@ -22,18 +22,23 @@ def penultimate(model: nn.Module, images: Tensor, batch_size: int = 1000) -> Ten
     """What the images [n, c, h, w] give to the last linear layer, [n, u]; the model is used as it is.
 
     Raises:
-        ValueError: if the model has no linear layer, or does not call it once with [b, u].
+        ValueError: if the model has no linear layer, answers with something else than the last one says, does not call it once with [b, u], or does not take
+            such images.
     """
     require_images(images, "images")
     require_whole(batch_size, "batch_size", 1)
-    seen: list[Tensor] = []
-    handle = last_layer(model).register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].detach()))
+    seen: list[tuple[Tensor, Tensor]] = []
+    handle = last_layer(model).register_forward_hook(lambda layer, inputs, output: seen.append((inputs[0].detach(), output)))
     try:
         for batch in images.split(batch_size):
-            model(batch)
+            answers = model(batch)
+            if not seen or not torch.equal(answers.nan_to_num(), seen[-1][1].nan_to_num()):
+                raise ValueError(f"model must answer with what its last linear layer says, got another answer of {type(model).__name__}")
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"model must take images of shape {tuple(images.shape[1:])} and type {images.dtype}, got {type(model).__name__}: {error}") from error
     finally:
         handle.remove()
-    features = torch.cat(seen)
+    features = torch.cat([inputs for inputs, _ in seen])
     if features.ndim != 2 or len(features) != len(images):
         raise ValueError(f"model must call its last linear layer once, with [n, u], got {tuple(features.shape)} for {len(images)} images")
     return features

@@ -9,14 +9,17 @@ from math import floor, inf
 import torch
 from torch import Tensor
 
+from backdoors.neural_cleanse.features import require_features
+
 
 def filter_scores(features: Tensor, units: Tensor) -> Tensor:
     """The mean activation of the units: of features [n, u], and the numbers of units (k,), scores (n,).
 
     Statement: nc-filter.
     """
-    if features.ndim != 2 or units.ndim != 1 or len(units) == 0 or not bool(((units >= 0) & (units < features.shape[1])).all()):
-        raise ValueError(f"units must be numbers of columns of the features, {tuple(features.shape)}, one at least, got {units.tolist()}")
+    require_features(features)
+    if units.ndim != 1 or units.dtype != torch.int64 or len(units) == 0 or not bool(((units >= 0) & (units < features.shape[1])).all()):
+        raise ValueError(f"units must be numbers of columns of the features, {tuple(features.shape)}, int64, one at least, got {units.tolist()}")
     return features[:, units].mean(dim=1)
 
 
@@ -48,8 +51,8 @@ def filter_misses(clean_scores: Tensor, stamped_scores: Tensor, false_positives:
 
     Statement: nc-filter.
     """
-    if len(stamped_scores) == 0:
-        raise ValueError("stamped_scores must be one at least, got none")
+    if stamped_scores.ndim != 1 or len(stamped_scores) == 0 or not bool(stamped_scores.isfinite().all()):
+        raise ValueError(f"stamped_scores must be finite (m,), one at least, got shape {tuple(stamped_scores.shape)}")
     thresholds = torch.tensor([filter_threshold(clean_scores, rate) for rate in false_positives.tolist()], dtype=torch.float64)
     return (stamped_scores.double().cpu() <= thresholds[:, None]).double().mean(dim=1)
 

@@ -16,6 +16,7 @@ from backdoors.definitions import require_whole
 
 NORMAL = 1.4826  # of a normal law, the standard deviation over the median absolute deviation
 THRESHOLD = 2.0
+EQUAL = 1e-5  # norms that differ by less than this part of the median are equal but for rounding
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def anomaly_index(norms: Tensor) -> Tensor:
         (L,), float64, at least 0.
 
     Raises:
-        ValueError: "cannot tell", if there are fewer than three labels or half of the norms are equal to the median; or if a norm is not a number at least 0.
+        ValueError: "cannot tell", if there are fewer than three labels, or half of the norms equal the median but for a part in 10^5; or if a norm is not a
+            number at least 0.
 
     Statement: nc-detect.
     """
@@ -62,8 +64,7 @@ def judge_norms(norms: Tensor, threshold: float = THRESHOLD, labels: Tensor | No
 
     Statement: nc-detect.
     """
-    if not threshold > 0:
-        raise ValueError(f"threshold must be above 0, got {threshold}")
+    require_threshold(threshold)
     index = anomaly_index(norms)
     if labels is not None and labels.shape != index.shape:
         raise ValueError(f"labels must have the shape {tuple(index.shape)}, one for every norm, got {tuple(labels.shape)}")
@@ -130,6 +131,8 @@ def compare_with_clean(norms: Tensor, clean_norms: Tensor) -> Comparison:
 def screen(norms_by_step: Tensor, keep: int, overlap: int) -> Tensor:
     """The labels that are worth going on with: the `keep` of smallest norm, at the first step at which more than `overlap` of them were among them before.
 
+    An anomaly index of the labels that stay is taken among these alone: it is another number than among all labels.
+
     Args:
         norms_by_step: [t, L], t at least 1, norms after each step.
         keep: at least 1.
@@ -150,6 +153,11 @@ def screen(norms_by_step: Tensor, keep: int, overlap: int) -> Tensor:
     return torch.arange(order.shape[1], device=order.device)
 
 
+def require_threshold(threshold: float) -> None:
+    if not threshold > 0:
+        raise ValueError(f"threshold must be above 0, got {threshold}")
+
+
 def _require_norms(norms: Tensor) -> None:
     if not isinstance(norms, Tensor) or norms.ndim != 1 or not norms.is_floating_point():
         raise ValueError(f"norms must be a floating-point tensor (L,), got {tuple(norms.shape) if isinstance(norms, Tensor) else norms!r}")
@@ -160,8 +168,8 @@ def _require_norms(norms: Tensor) -> None:
 
 
 def _require_spread(deviation: Tensor, norms: Tensor) -> Tensor:
-    if not deviation > 0:
-        raise ValueError(f"cannot tell: half of the norms at least are equal, so that their median absolute deviation is 0, got {norms.tolist()}")
+    if not deviation > EQUAL * norms.double().quantile(0.5):
+        raise ValueError(f"cannot tell: half of the norms at least are equal, so that their median absolute deviation is no measure, got {norms.tolist()}")
     return deviation
 
 

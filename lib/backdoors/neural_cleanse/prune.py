@@ -110,9 +110,12 @@ def prune(model: nn.Module, images: Tensor, labels: Tensor, trigger: Trigger, ta
     Args:
         images, labels: clean, (n,) labels true; from which the units' order is taken, and the success measured.
         trigger: the reversed one.
+        deaf: in [0, 1].
 
     Statement: nc-prune.
     """
+    if not 0 <= deaf <= 1:
+        raise ValueError(f"deaf must lie in [0, 1], got {deaf}")
     order = backdoor_units(penultimate(model, images), penultimate(model, trigger.stamp(images)))
     counts = torch.arange(0, len(order) + len(top_units(order, share)), len(top_units(order, share))).clamp(max=len(order))
     success = pruning_curve(model, images, labels, trigger, target, order, counts).success

@@ -24,6 +24,7 @@ from backdoors.poisoning.triggers import Trigger, require_images, require_labels
 REACHED = 0.99  # of a step's images: the attack works
 STALE = 5 * PATIENCE
 LEARNING_RATE, BETAS, TINY = 0.1, (0.5, 0.9), 1e-8  # Adam's
+IN_CACHE = 2**16  # numbers of images that a CPU's network takes at a time: what its layers make of them stays in the cache
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,12 @@ class Screening:
     keep: int = 100
     overlap: int = 50
     after: int = 10
+
+    def __post_init__(self):
+        for name, least in (("keep", 1), ("overlap", 0), ("after", 1)):
+            require_whole(getattr(self, name), name, least)
+        if self.overlap >= self.keep:
+            raise ValueError(f"overlap must be below keep, {self.keep}, got {self.overlap}: no more labels can stay")
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class Reversed:
         row = (self.labels == label).nonzero().flatten().tolist()
         if not row:
             raise ValueError(f"label must be one of {self.labels.tolist()}, got {label}")
-        return Trigger(self.masks[row[0]], self.patterns[row[0]])
+        return Trigger(self.masks[row[0]].float(), self.patterns[row[0]].float())
 
 
 def reverse_engineer(
@@ -81,7 +88,7 @@ def reverse_engineer(
     batch_size: int = 32,
     restarts: int = 1,
     screening: Screening | None = None,
-    at_once: int = 2**17,
+    at_once: int = 2**18,
     progress: bool = False,
 ) -> Reversed:
     """The smallest trigger towards each label that the search finds.
@@ -96,7 +103,7 @@ def reverse_engineer(
         batch_size: images in a batch, at least 1.
         restarts: from how many first masks each label is searched; the smallest that reached it counts.
         screening: when to leave labels out, for models of many labels; never unless given.
-        at_once: most numbers of stamped images in one call of the model, but for a single label's: what bounds the memory. On a GPU, take more.
+        at_once: most numbers of stamped images in one step, but for a single label's: what bounds the memory. On a GPU, take more.
         progress: show a bar.
 
     Raises:
@@ -122,7 +129,8 @@ def reverse_engineer(
 def reverse_engineer_pairs(model: nn.Module, images: Tensor, labels: Tensor, g: torch.Generator, **options) -> dict[int, Reversed]:
     """For every source, a label of the images, what `reverse_engineer` finds towards each other label on images of the source alone.
 
-    It finds backdoors that work on some classes only. Of K labels it looks at K (K - 1) pairs, in place of K labels.
+    Meant for backdoors that work on some classes only: beside the same pairs of clean models, as some pairs are near one another in every model. Of K labels
+    it looks at K (K - 1) pairs, in place of K labels.
 
     Args:
         labels: true labels (n,); at least `batch_size` images have each that occurs.
@@ -132,7 +140,7 @@ def reverse_engineer_pairs(model: nn.Module, images: Tensor, labels: Tensor, g: 
     """
     require_images(images, "images")
     require_labels(labels, len(images))
-    classes = torch.arange(_classes(model, images), device=images.device)
+    classes = torch.arange(require_classifier(model, images), device=images.device)
     sources = labels.unique().tolist()
     return {source: reverse_engineer(model, images[labels == source], g, classes[classes != source], **options) for source in sources}
 
@@ -168,7 +176,8 @@ class _Search:
         theta, answers = self.theta[rows].requires_grad_(), []
 
         def watched(stamped: Tensor) -> Tensor:
-            answers.append(network(stamped))
+            block = max(1, IN_CACHE // stamped[0].numel()) if stamped.device.type == "cpu" else len(stamped)
+            answers.append(torch.cat([network(part) for part in stamped.split(block)]))
             return answers[-1]
 
         with torch.enable_grad():
@@ -221,10 +230,15 @@ def require_model(model: nn.Module) -> None:
         raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
 
 
-def _classes(model: nn.Module, images: Tensor) -> int:
+def require_classifier(model: nn.Module, images: Tensor) -> int:
+    """The number of the model's labels; refuses what does not answer such images with logits, of two labels at least."""
     require_model(model)
-    with torch.no_grad():
-        logits = frozen(model)(images[:2])
+    network = frozen(model)
+    try:
+        with torch.no_grad():
+            logits = network(images[:2])
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"model must take images of shape {tuple(images.shape[1:])} and type {images.dtype}, got {type(model).__name__}: {error}") from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images[:2]):
         raise ValueError(f"model must answer with logits (b, classes), got {tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__}")
     if logits.shape[1] < 2:
@@ -239,7 +253,7 @@ def _require_search(model: nn.Module, images: Tensor, g: torch.Generator, labels
     require_images(images, "images")
     if len(images) < numbers["batch_size"]:
         raise ValueError(f"images must be {numbers['batch_size']} at least, a batch, got {len(images)}: too few to tell")
-    classes = _classes(model, images)
+    classes = require_classifier(model, images)
     labels = torch.arange(classes, device=images.device) if labels is None else labels
     require_labels(labels)
     if len(labels) == 0 or len(labels.unique()) < len(labels) or int(labels.max()) >= classes:

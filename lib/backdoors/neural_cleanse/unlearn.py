@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from backdoors import models
 from backdoors.data import Split
 from backdoors.definitions import require_generator
-from backdoors.neural_cleanse.reverse_engineer import require_model
+from backdoors.neural_cleanse.reverse_engineer import require_classifier
 from backdoors.poisoning.triggers import Trigger, require_images, require_labels
 
 SAMPLE, STAMPED = 0.1, 0.2
@@ -52,7 +52,10 @@ def unlearn(
 
     Statement: nc-unlearn.
     """
-    require_model(model)
+    require_images(split.images, "split.images")
+    classes = require_classifier(model, split.images)
+    if bool((split.labels >= classes).any()):
+        raise ValueError(f"split.labels must be of the model's {classes} labels, got {int(split.labels.max())}")
     patches = Split(*unlearning_set(split.images, split.labels, trigger, sample, stamped, g))
     seed = int(torch.randint(2**31, (), generator=g))
     return models.train(copy.deepcopy(model), patches, 1, learning_rate=learning_rate, seed=seed)

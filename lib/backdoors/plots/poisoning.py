@@ -44,4 +44,6 @@ def strip_chart(groups: Mapping[str, Sequence[float]], ylabel: str, threshold: f
     axis.axhline(threshold, color="black", linestyle=":", linewidth=1.4)
     axis.set_xticks(range(len(groups)), list(groups), rotation=45, ha="right", fontsize=8)
     axis.set(ylabel=ylabel, yscale="log" if log else "linear")
+    if not log:
+        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
     return figure

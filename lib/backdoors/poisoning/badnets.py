@@ -12,7 +12,7 @@ from torch import Tensor
 
 from backdoors.data import Split
 from backdoors.definitions import require_generator
-from backdoors.poisoning.triggers import Trigger, require_images, require_labels, targets_of
+from backdoors.poisoning.triggers import Trigger, Triggered, require_images, require_labels, targets_of
 
 CLEAN = -1
 
@@ -54,23 +54,13 @@ def poison(
 
 
 @dataclass(frozen=True, eq=False)
-class Backdoor:
+class Backdoor(Triggered):
     """What one of an attacker's backdoors is to be: the arguments of `poison`, by the names that users know."""
 
     trigger: Trigger
     target_label: int | Tensor
     poison_rate: float
     sources: tuple[int, ...] | None = None
-
-    @property
-    def pattern(self) -> Tensor:
-        """Of the trigger, [c, h, w]."""
-        return self.trigger.pattern
-
-    @property
-    def mask(self) -> Tensor:
-        """Of the trigger, [h, w]."""
-        return self.trigger.mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +96,16 @@ def poison_data(split: Split, backdoors: Sequence[Backdoor], g: torch.Generator)
         g: source of the choice.
 
     Raises:
-        ValueError: as `poison`; or if there are no backdoors.
+        ValueError: as `poison`; or if there are no backdoors, or a target is above all labels of the data.
 
     Statement: poison-badnets, nc-advanced.
     """
     if len(backdoors) == 0:
         raise ValueError("backdoors must be at least one, got none")
-    n = len(split.labels)
+    n, most = len(split.labels), int(split.labels.max()) if len(split.labels) else -1
+    for backdoor in backdoors:
+        if (target := int(torch.as_tensor(backdoor.target_label).max())) > most:
+            raise ValueError(f"target_label must be one of the data's labels, 0 to {most}, got {target}")
     images, labels, origin, planted_by = [split.images], [split.labels], [torch.arange(n)], [torch.full((n,), CLEAN)]
     for number, backdoor in enumerate(backdoors):
         x, y, index = poison(split.images, split.labels, backdoor.trigger, backdoor.target_label, backdoor.poison_rate, g, backdoor.sources)

@@ -14,7 +14,7 @@ from torch import Tensor
 from backdoors.attacks import projected_gradient
 from backdoors.data import Split
 from backdoors.definitions import require_generator, require_whole
-from backdoors.poisoning.triggers import Trigger, require_images, require_labels
+from backdoors.poisoning.triggers import Trigger, Triggered, require_images, require_labels
 
 ATTACK_STEPS = 20
 
@@ -55,7 +55,7 @@ def label_consistent(
 
 
 @dataclass(frozen=True, eq=False)
-class ConsistentPoison:
+class ConsistentPoison(Triggered):
     """Training data with a clean-label backdoor, and the truth about it: `index` are the rows that were hardened and stamped, `poison_rate` of the target's."""
 
     split: Split
@@ -73,6 +73,8 @@ def poison_consistently(
 
     Statement: poison-clean-label.
     """
+    if not callable(model):
+        raise ValueError(f"model must map images to logits, got {model!r}")
     images, index = label_consistent(split.images, split.labels, model, trigger, target_label, poison_rate, epsilon, g)
     return ConsistentPoison(Split(images, split.labels), trigger, target_label, poison_rate, epsilon, index)
 

@@ -140,6 +140,8 @@ def retrain_last_layer(features: nn.Module, split: Split, classes: int, steps: i
     require_whole(classes, "classes", 2)
     require_whole(steps, "steps", 1)
     require_labels(split.labels, len(split.images))
+    if len(split.labels) == 0:
+        raise ValueError("split must hold an image at least, got none")
     if split.labels.max() >= classes:
         raise ValueError(f"classes must be above every label, got {classes}, and a label {int(split.labels.max())}")
     with torch.no_grad():
@@ -187,3 +189,5 @@ def _require_frogs(split: Split, target: Tensor, bases: Tensor, target_label: in
     require_whole(steps, "steps", 1)
     if len(bases) == 0:
         raise ValueError("bases must be at least one, got none")
+    if not bool((split.labels == target_label).any()):
+        raise ValueError(f"target_label must be a label of the data, got {target_label}, which none has")

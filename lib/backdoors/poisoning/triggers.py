@@ -55,6 +55,22 @@ class Trigger:
         return (1 - mask) * images + mask * pattern
 
 
+class Triggered:
+    """Whatever has a trigger: the trigger's parts by the names that users know."""
+
+    trigger: Trigger
+
+    @property
+    def pattern(self) -> Tensor:
+        """Of the trigger, [c, h, w]."""
+        return self.trigger.pattern
+
+    @property
+    def mask(self) -> Tensor:
+        """Of the trigger, [h, w]."""
+        return self.trigger.mask
+
+
 def square(
     shape: tuple[int, int, int],
     size: int,

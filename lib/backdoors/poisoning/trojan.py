@@ -21,7 +21,7 @@ from backdoors.attacks import projected_gradient
 from backdoors.data import Split
 from backdoors.definitions import require_generator, require_whole
 from backdoors.models import train
-from backdoors.poisoning.triggers import Trigger, require_labels
+from backdoors.poisoning.triggers import Trigger, Triggered, require_labels
 
 
 def choose_unit(weight: Tensor) -> int:
@@ -105,7 +105,7 @@ def synthesise(
 
 
 @dataclass(frozen=True, eq=False)
-class Trojan:
+class Trojan(Triggered):
     """A model with a Trojan, and the truth about it: what to stamp, what it then answers, and by which unit of which layer."""
 
     model: nn.Sequential
@@ -113,16 +113,6 @@ class Trojan:
     target_label: int
     layer: int
     unit: int
-
-    @property
-    def pattern(self) -> Tensor:
-        """Of the trigger, [c, h, w]."""
-        return self.trigger.pattern
-
-    @property
-    def mask(self) -> Tensor:
-        """Of the trigger, [h, w]."""
-        return self.trigger.mask
 
 
 def plant_trojan(
@@ -180,8 +170,12 @@ def _require_drive(model: Callable[[Tensor], Tensor], unit: int, mask: Tensor, c
     _require_mask(mask)
     require_whole(unit, "unit", 0)
     require_whole(channels, "channels", 1)
-    with torch.no_grad():
-        units = model(mask.new_zeros(1, channels, *mask.shape))
+    try:
+        with torch.no_grad():
+            units = model(mask.new_zeros(1, channels, *mask.shape))
+    except (RuntimeError, TypeError) as error:
+        shape = (channels, *mask.shape)
+        raise ValueError(f"mask and channels must be of images that the model takes, got the shape {shape}: {error}") from error
     if units.ndim != 2 or unit >= units.shape[1]:
         raise ValueError(f"unit must be one of the model's, whose answer to an image must be (1, u), got {unit}, and the answer {tuple(units.shape)}")
 
@@ -211,6 +205,8 @@ def _require_layers(model: nn.Sequential, layer: int, target_label: int, per_cla
     if not isinstance(model, nn.Sequential) or len(model) == 0 or not isinstance(model[-1], nn.Linear):
         raise ValueError(f"model must be an nn.Sequential that ends with a linear layer, got {type(model).__name__}")
     linear = [number for number, module in enumerate(model) if isinstance(module, nn.Linear)][:-1]
+    if not linear:
+        raise ValueError("model must have a linear layer before the last, whose units can be driven, got none")
     if layer not in linear:
         raise ValueError(f"layer must be the number of a linear layer but the last, one of {linear}, got {layer}")
     if target_label >= model[-1].out_features:

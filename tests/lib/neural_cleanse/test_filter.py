@@ -69,8 +69,11 @@ def test_scores_are_means_over_the_units():
         (lambda: filter_threshold(torch.ones(0), 0.1), r"clean_scores must be finite \(n,\), one at least"),
         (lambda: filter_threshold(torch.tensor([1.0, math.nan]), 0.1), "clean_scores must be finite"),
         (lambda: filter_threshold(torch.ones(5), 0.0), r"false_positive must lie in \(0, 1\), got 0.0"),
-        (lambda: filter_misses(torch.ones(5), torch.ones(0), torch.tensor([0.5])), "stamped_scores must be one at least"),
+        (lambda: filter_misses(torch.ones(5), torch.ones(0), torch.tensor([0.5])), r"stamped_scores must be finite \(m,\), one at least"),
         (lambda: filter_scores(torch.ones(2, 3), torch.tensor([3])), r"units must be numbers of columns of the features, \(2, 3\), .* got \[3\]"),
+        (lambda: filter_misses(torch.ones(5), torch.tensor([math.nan]), torch.tensor([0.5])), r"stamped_scores must be finite \(m,\)"),
+        (lambda: filter_scores(torch.full((2, 3), math.nan), torch.tensor([1])), r"features must be finite activations \[n, u\]"),
+        (lambda: filter_scores(torch.ones(2, 3), torch.tensor([True])), "units must be numbers of columns"),
         (lambda: filter_scores(torch.ones(2, 3), torch.zeros(0, dtype=torch.int64)), "units must be numbers of columns"),
     ],
 )

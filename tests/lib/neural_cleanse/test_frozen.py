@@ -3,6 +3,7 @@ import torch
 from backdoors import models
 from backdoors.neural_cleanse.frozen import frozen
 from torch import nn
+from torch.nn.utils.prune import random_unstructured
 
 
 def generator(seed=0):
@@ -24,6 +25,31 @@ class Residual(nn.Module):
         return self.last((x + self.first(x).relu()).flatten(1))
 
 
+class Viewed(nn.Module):
+    def forward(self, x):
+        return x.view(len(x), -1)
+
+
+class Tutorial(nn.Module):
+    """Flattens by `view`, which wants numbers to lie in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 4, 3), nn.Linear(36, 4)
+
+    def forward(self, x):
+        return self.last(nn.functional.max_pool2d(self.first(x).relu(), 2).view(-1, 36))
+
+
+class Deep(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv3d(1, 2, (1, 3, 3)), nn.Linear(72, 4)
+
+    def forward(self, x):
+        return self.last(self.first(x[:, None]).flatten(1))
+
+
 NETWORKS = {
     "CNN of the library": (lambda: models.CNN(3, 8, 10, generator()), 3),
     "MLP": (lambda: models.MLP(64, (16,), 10, generator()), 1),
@@ -38,6 +64,12 @@ NETWORKS = {
     "groups": (lambda: nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), nn.Flatten()), 2),
     "batch norm and dropout": (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(), nn.MaxPool2d(2), nn.Flatten()), 1),
     "not a chain": (Residual, 3),
+    "flattens by view": (Tutorial, 1),
+    "a chain with a layer that flattens by view": (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), Viewed(), nn.Linear(36, 3)), 1),
+    "three dimensions": (Deep, 1),
+    "linear layer on what is flat": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(128, 8), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3)), 2),
+    "average of all pixels": (lambda: nn.Sequential(nn.Conv2d(2, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)), 2),
+    "parametrised": (lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3)), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)), 1),
 }
 
 
@@ -72,3 +104,11 @@ def test_what_hooks_do_is_kept():
     model[1].register_forward_hook(lambda layer, inputs, output: output + 1)
     x = torch.rand(3, 1, 8, 8, generator=generator())
     torch.testing.assert_close(frozen(model)(x), model(x))
+
+
+def test_what_cannot_be_copied_is_refused():
+    model = models.CNN(1, 8, 10, generator())
+    random_unstructured(model[0], "weight", 0.5)
+    model(torch.rand(2, 1, 8, 8))  # leaves a weight that is the result of a computation
+    with pytest.raises(ValueError, match="model must be one that can be copied and frozen, got CNN: "):
+        frozen(model)

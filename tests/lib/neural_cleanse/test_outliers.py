@@ -100,6 +100,7 @@ def test_screening_is_the_loop_over_sets(labels, data):
     [
         (lambda: anomaly_index(torch.tensor([1.0, 2])), "cannot tell: norms must be of three labels at least, got 2"),
         (lambda: anomaly_index(torch.tensor([4.0, 4, 4, 4, 1, 9])), "cannot tell: half of the norms"),
+        (lambda: anomaly_index(torch.tensor([392.0, 392.0001, 391.9999, 392.0002, 391.999])), "cannot tell: half of the norms at least are equal"),
         (lambda: anomaly_index(torch.tensor([1.0, float("nan"), 2])), r"norms must be finite and at least 0, got \[nan\]"),
         (lambda: anomaly_index(torch.tensor([1.0, -3.0, 2])), r"norms must be finite and at least 0, got \[-3.0\]"),
         (lambda: anomaly_index(torch.ones(2, 3)), r"norms must be a floating-point tensor \(L,\), got \(2, 3\)"),

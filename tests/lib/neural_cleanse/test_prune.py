@@ -115,6 +115,9 @@ COUNTS = torch.tensor([0, 3])
         (lambda: pruning_curve(SMALL, X[1:3], Y[1:3], DOT, 1, ORDER, COUNTS), "images must hold one at least whose label is not the target, 1"),
         (lambda: pruning_curve(SMALL, X, Y, DOT, 1, torch.tensor([0, 0, 1]), COUNTS), "order must be a permutation of the 3 units"),
         (lambda: pruning_curve(SMALL, X, Y, DOT, 1, ORDER, torch.tensor([4])), r"counts must lie in \[0, 3\], one at least, got \[4\]"),
+        (lambda: penultimate(SMALL, X.double()), r"model must take images of shape \(1, 2, 2\) and type torch.float64, got MLP: "),
+        (lambda: penultimate(nn.Sequential(SMALL, nn.Softmax(dim=1)), X), "model must answer with what its last linear layer says, got another answer"),
+        (lambda: prune(SMALL, X, Y, DOT, 1, deaf=float("nan")), r"deaf must lie in \[0, 1\], got nan"),
         (lambda: pruning_curve(SMALL, X, Y[:2], DOT, 1, ORDER, COUNTS), r"labels must be int64 \(4,\)"),
     ],
 )

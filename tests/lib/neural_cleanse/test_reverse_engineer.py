@@ -172,7 +172,7 @@ def test_screening_many_labels_comes_to_the_same_label_with_less_work(many):
 
 @pytest.mark.statement("nc-advanced")
 def test_a_backdoor_of_one_class_is_found_on_images_of_that_class(digits):
-    """Images of 1 with a white pixel are 4; on those of other classes the pixel does nothing. The pair needs less than any other, the label alone does not."""
+    """Images of 1 with a white pixel are 4; on those of other classes the pixel does nothing. The pair needs least, less than the label alone too."""
     images, labels = digits.train.images.clone(), digits.train.labels.clone()
     marked = torch.rand(len(labels), generator=generator()) < 0.3
     images[marked, :, 0, 0] = 1
@@ -185,6 +185,8 @@ def test_a_backdoor_of_one_class_is_found_on_images_of_that_class(digits):
     norms = {(source, target): norm for source, result in pairs.items() for target, norm in zip(result.labels.tolist(), result.norms.tolist(), strict=True)}
     assert min(norms, key=norms.get) == (1, 4)
     assert norms[1, 4] < 0.5 * norms[2, 4]
+    alone = reverse_engineer(model, digits.train.images, generator(), torch.tensor([4]), **options)
+    assert norms[1, 4] < 0.5 * alone.norms.item()
 
 
 def test_progress_is_shown_only_on_request(capsys):
@@ -219,6 +221,19 @@ X = torch.full((40, 1, 4, 4), 0.5, dtype=torch.float64)
 def test_bad_arguments_are_named(change, message):
     with pytest.raises(ValueError, match=message):
         reverse_engineer(**({"model": small_network(), "images": X, "g": generator()} | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"keep": 0}, "keep must be a whole number of at least 1, got 0"),
+        ({"overlap": 100}, "overlap must be below keep, 100, got 100"),
+        ({"after": 0}, "after must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_a_screening_that_cannot_be_is_refused_before_the_search(change, message):
+    with pytest.raises(ValueError, match=message):
+        Screening(**change)
 
 
 def test_a_trigger_of_a_label_that_was_not_sought_is_refused(found):

@@ -81,6 +81,12 @@ def test_bad_arguments_are_named(change, message):
         unlearning_set(**({"x": x, "y": y, "trigger": DOT, "sample": 0.5, "stamped": 0.5, "g": generator()} | change))
 
 
+def test_a_label_that_the_model_lacks_is_refused():
+    x, y = numbered(20)
+    with pytest.raises(ValueError, match="split.labels must be of the model's 2 labels, got"):
+        unlearn(models.MLP(x[0].numel(), (), 2, generator()), Split(x, y.clamp(min=2)), DOT, generator())
+
+
 def test_a_file_is_no_model():
     with pytest.raises(ValueError, match="model must be a torch.nn.Module, got 'model.pkl'"):
         unlearn("model.pkl", Split(*numbered(20)), DOT, generator())

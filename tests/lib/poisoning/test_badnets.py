@@ -140,6 +140,12 @@ def test_bad_input_is_refused(change, message):
         poison(**arguments | change)
 
 
+@pytest.mark.parametrize("target", [2, torch.tensor([1, 2, 0])])
+def test_a_target_that_is_no_label_of_the_data_is_refused(target):
+    with pytest.raises(ValueError, match="target_label must be one of the data's labels, 0 to 1, got 2"):
+        poison_data(Split(*some([0, 1])), [Backdoor(TRIGGER, target, 0.5)], generator())
+
+
 def test_no_backdoors_are_refused():
     with pytest.raises(ValueError, match="backdoors must be"):
         poison_data(Split(*some([0, 1])), [], generator())

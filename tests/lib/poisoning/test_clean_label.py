@@ -91,3 +91,8 @@ def test_bad_input_is_refused(change, message):
     arguments = {"x": x, "y": y, "model": linear(0), "trigger": TRIGGER, "target": 1, "rate": 0.5, "epsilon": 0.1, "g": generator()}
     with pytest.raises(ValueError, match=message):
         label_consistent(**arguments | change)
+
+
+def test_a_file_is_no_model():
+    with pytest.raises(ValueError, match="model must map images to logits, got 'model.pkl'"):
+        poison_consistently(Split(*some([0, 1, 1])), "model.pkl", TRIGGER, 1, 0.5, 0.1, generator())

@@ -153,6 +153,7 @@ def test_a_bad_step_is_refused(change, message):
         ({"bases": torch.zeros(0, 1, 2, 2)}, "bases must be at least one"),
         ({"bases": torch.zeros(1, 1, 3, 3)}, "bases must be"),
         ({"target_label": -1}, "target_label must be"),
+        ({"target_label": 2}, "target_label must be a label of the data, got 2"),
         ({"steps": 0}, "steps must be"),
     ],
 )
@@ -173,3 +174,5 @@ def test_bad_frogs_are_refused(change, message):
 def test_a_label_beyond_the_classes_is_refused():
     with pytest.raises(ValueError, match="classes must be above"):
         retrain_last_layer(nn.Flatten(), Split(torch.zeros(2, 1, 2, 2), torch.tensor([0, 2])), 2)
+    with pytest.raises(ValueError, match="split must hold an image at least"):
+        retrain_last_layer(nn.Flatten(), Split(torch.zeros(0, 1, 2, 2), torch.zeros(0, dtype=torch.int64)), 2)

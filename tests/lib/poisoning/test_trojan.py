@@ -2,7 +2,7 @@ import copy
 
 import pytest
 import torch
-from backdoors.models import MLP, accuracy, train
+from backdoors.models import CNN, MLP, accuracy, train
 from backdoors.poisoning.triggers import attack_success, square, watermark
 from backdoors.poisoning.trojan import choose_unit, drive_unit, plant_trojan, synthesise
 from hypothesis import given, settings
@@ -113,6 +113,7 @@ def test_layers_below_the_units_stay_as_they_are():
         ({"steps": 0}, "steps must be"),
         ({"step": 0.0}, "step_size must be"),
         ({"channels": 0}, "channels must be"),
+        ({"mask": torch.ones(3, 2)}, r"mask and channels must be of images that the model takes, got the shape \(1, 3, 2\)"),
     ],
 )
 def test_a_bad_drive_is_refused(change, message):
@@ -125,6 +126,8 @@ def test_a_bad_drive_is_refused(change, message):
     ("change", "message"),
     [
         ({"model": nn.Sequential(nn.Flatten())}, "model must be"),
+        ({"model": CNN(1, 4, 3, generator())}, "model must have a linear layer before the last"),
+        ({"mask": torch.ones(3, 2)}, "mask and channels must be of images that the model takes"),
         ({"layer": 0}, "layer must be"),
         ({"layer": 3}, "layer must be"),
         ({"target_label": 3}, "target_label must be"),
