@@ -6,7 +6,6 @@ import os
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
-from torch.nn.utils import skip_init
 from tqdm import tqdm
 
 from backdoors.data import Split
@@ -148,12 +147,11 @@ _KINDS = {kind.__name__: kind for kind in (MLP, CNN)}
 
 def _layer(kind: type[nn.Module], *sizes: int, generator: torch.Generator | None, **options) -> nn.Module:
     """Weights and biases uniform in +-1/sqrt(fan in), torch's own rule for these layers, but from the generator."""
-    layer = skip_init(kind, *sizes, **options, device="meta" if generator is None else "cpu")
+    layer = kind(*sizes, **options, device="meta")  # without numbers; to_empty and skip_init would import seconds of compiler
     if generator is not None:
         bound = layer.weight[0].numel() ** -0.5
-        with torch.no_grad():
-            for parameter in (layer.weight, layer.bias):
-                parameter.uniform_(-bound, bound, generator=generator)
+        for name, parameter in list(layer.named_parameters()):
+            setattr(layer, name, nn.Parameter(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)))
     return layer
 
 

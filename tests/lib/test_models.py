@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -134,6 +137,17 @@ def test_a_saved_model_comes_back_bit_for_bit(kind, tmp_path):
     assert again.config == model.config
     assert not again.training
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_building_a_network_does_not_wait_for_torchs_compiler():
+    code = """
+import sys
+from backdoors import models
+import torch
+models.CNN(1, 8, 3, torch.Generator()), models.MLP(2, (3,), 2, None)
+sys.exit("sympy" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_what_is_no_saved_model_is_refused_and_never_run(tmp_path):
