@@ -1,8 +1,9 @@
 """Speed of reverse engineering a label: ours, ART 1.20.1's, and the limit, which is the bare network's passes forward and backward on as many images.
 
 Run by hand: `python tests/benchmarks/neural_cleanse.py [PYTHON]`, where PYTHON, this interpreter unless given, has adversarial-robustness-toolbox and
-tensorflow-cpu; without them ART's rows are left out. All contestants have the same weights, images, and batches of 32, one thread, and are measured in CPU
-seconds for a label and a mini-batch, in interleaved rounds. ART's `reset`, which sets the learning rate to 0, does nothing here.
+tensorflow-cpu; without them ART's rows are left out. All contestants have the same weights, images, and batches of 32, and are measured for a label and a
+mini-batch, in interleaved rounds: in wall time with the threads that each takes by itself, and in CPU time with one thread. ART's `reset`, which sets the
+learning rate to 0, does nothing here.
 """
 
 import json
@@ -20,7 +21,11 @@ ROUNDS, STEPS, BATCHES, BATCH, LABELS = 11, 2, 10, 32, 10
 IMAGES = {"digits, 8x8": "digits", "Fashion-MNIST, 28x28": "fashion-mnist"}
 
 
-def keras_search(file: str):
+def clock(threads: str) -> float:
+    return time.process_time() if threads == "one" else time.perf_counter()
+
+
+def keras_search(file: str, threads: str):
     """A function that runs ART's search for one label and the given number of mini-batches, on weights and images of the file; None without ART or Keras."""
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     try:
@@ -29,8 +34,9 @@ def keras_search(file: str):
         from art.estimators.poison_mitigation.neural_cleanse import KerasNeuralCleanse
     except ImportError:
         return None
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    if threads == "one":
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     given = np.load(file)
     size = given["images"].shape[2]
     first, second = (keras.layers.Conv2D(channels, 3, padding="same", activation="relu") for channels in (16, 32))
@@ -48,16 +54,16 @@ def keras_search(file: str):
     return lambda: search.generate_backdoor(images, np.eye(10)[given["answers"]], np.eye(10)[0])
 
 
-def serve_art(file: str) -> None:
-    """A line of JSON for each line of stdin: CPU seconds of one search."""
+def serve_art(file: str, threads: str) -> None:
+    """A line of JSON for each line of stdin: seconds of one search."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # ART prints in every step
-    search = keras_search(file)
+    search = keras_search(file, threads)
     print(json.dumps(search is not None), file=answers, flush=True)
     for _ in sys.stdin:
-        start = time.process_time()
+        start = clock(threads)
         search()
-        print(json.dumps(time.process_time() - start), file=answers, flush=True)
+        print(json.dumps(clock(threads) - start), file=answers, flush=True)
 
 
 def contestants(kind: str, folder: str) -> tuple[dict, str]:
@@ -65,7 +71,6 @@ def contestants(kind: str, folder: str) -> tuple[dict, str]:
     from backdoors import data, models
     from backdoors.neural_cleanse.reverse_engineer import reverse_engineer
 
-    torch.set_num_threads(1)
     split = data.load(kind).train
     size = split.images.shape[-1]
     model = models.train(models.CNN(1, size, 10, torch.Generator().manual_seed(0)), data.Split(split.images[:2000], split.labels[:2000]), 3)
@@ -88,23 +93,23 @@ def contestants(kind: str, folder: str) -> tuple[dict, str]:
     return {"limit": lambda: limit(plain), "`reverse_engineer`": ours}, file
 
 
-def measure(name: str, kind: str, python: str) -> list[list]:
+def measure(name: str, kind: str, python: str, threads: str) -> list[list]:
     with tempfile.TemporaryDirectory() as folder:
         work, file = contestants(kind, folder)
-        command = [python, __file__, "--art", file]
+        command = [python, __file__, "--art", file, threads]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1) as art:
             if json.loads(art.stdout.readline() or "false"):
                 work["ART, learning rate restored"] = None
             seconds = {contestant: [] for contestant in work}
             for _ in range(ROUNDS + 1):
                 for contestant, run in work.items():
-                    start = time.process_time()
+                    start = clock(threads)
                     if run is None:
                         print(file=art.stdin, flush=True)
                         spent = json.loads(art.stdout.readline()) * LABELS
                     else:
                         run()
-                        spent = time.process_time() - start
+                        spent = clock(threads) - start
                     seconds[contestant].append(spent / (LABELS * STEPS * BATCHES) * 1e3)
             art.stdin.close()
     rows = []
@@ -112,20 +117,24 @@ def measure(name: str, kind: str, python: str) -> list[list]:
     for contestant, times in seconds.items():
         against = f"{middle['ART, learning rate restored'] / middle[contestant]:.1f}" if "ART, learning rate restored" in middle else ""
         span = f"{min(times[1:]):.2f} - {max(times[1:]):.2f}"
-        rows.append([name, contestant, f"{middle[contestant]:.2f}", span, against, f"{middle['limit'] / middle[contestant]:.2f}"])
+        rows.append([name, threads, contestant, f"{middle[contestant]:.2f}", span, against, f"{middle['limit'] / middle[contestant]:.2f}"])
     return rows
 
 
 def main(python: str) -> None:
     import torch
 
-    print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, threads: 1; medians of {ROUNDS} rounds")
+    print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}; medians of {ROUNDS} rounds")
     print(f"CNN of the library, {LABELS} labels, batches of {BATCH}\n")
-    print("| images | contestant | ms for a label and a mini-batch | from - to | times as fast as ART | share of the limit |\n|---|---|---|---|---|---|")
+    print("| images | threads | contestant | ms for a label and a mini-batch | from - to | times as fast as ART | share of the limit |")
+    print("|---|---|---|---|---|---|---|")
+    own = torch.get_num_threads()
     for name, kind in IMAGES.items():
-        for row in measure(name, kind, python):
-            print(f"| {' | '.join(row)} |", flush=True)
+        for threads in ("its own", "one"):
+            torch.set_num_threads(own if threads == "its own" else 1)
+            for row in measure(name, kind, python, threads):
+                print(f"| {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":
-    serve_art(sys.argv[2]) if sys.argv[1:2] == ["--art"] else main(sys.argv[1] if len(sys.argv) > 1 else sys.executable)
+    serve_art(*sys.argv[2:]) if sys.argv[1:2] == ["--art"] else main(sys.argv[1] if len(sys.argv) > 1 else sys.executable)
