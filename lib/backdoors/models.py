@@ -28,7 +28,7 @@ class MLP(nn.Sequential):
 
 
 class CNN(nn.Sequential):
-    """Two convolutions of 3x3 (16 and 32 channels), each with ReLU and 2x2 pooling, and a linear layer.
+    """Two convolutions of 3x3 (16 and 32 channels), each with 2x2 pooling and ReLU, and a linear layer.
 
     Maps images (b, channels, size, size), size at least 4, to logits (b, classes).
     `config` holds the arguments it was built from, but the generator, which may be None as that of `MLP`.
@@ -40,14 +40,15 @@ class CNN(nn.Sequential):
             raise ValueError(f"size must be at least 4, got {size}")
         super().__init__(
             _layer(nn.Conv2d, channels, 16, 3, padding=1, generator=generator),
-            nn.ReLU(),
             nn.MaxPool2d(2),
+            nn.ReLU(),
             _layer(nn.Conv2d, 16, 32, 3, padding=1, generator=generator),
-            nn.ReLU(),
             nn.MaxPool2d(2),
+            nn.ReLU(),
             nn.Flatten(),
             _layer(nn.Linear, 32 * (size // 4) ** 2, classes, generator=generator),
         )
+        self.to(memory_format=torch.channels_last)  # twice as fast on a CPU
         self.config = {"channels": channels, "size": size, "classes": classes}
 
 
@@ -137,6 +138,7 @@ def load(path: str | os.PathLike) -> MLP | CNN:
         config = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(about["config"]).items()}
         model = _KINDS[about["kind"]](**config, generator=None)
         model.load_state_dict(weights, assign=True)
+        model.to(memory_format=torch.channels_last)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise ValueError(f"{os.fspath(path)!r} must be a safetensors file that backdoors.models.save wrote; pickles are not read ({error})") from error
     return model.eval()
