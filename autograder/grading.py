@@ -347,8 +347,9 @@ def course_digest(problem_set: str, root: Path = ROOT) -> str:
     root, found = Path(root), set()
     for folder in {Path(backdoors.__file__).parent, root / "lib" / "backdoors"}:
         found.update(folder.rglob("*.py"))
-    found.update(KIT.glob("*.py"), (root / "solutions" / problem_set).glob("*.md"), check_files(problem_set, root))
-    found.update(path for path in (root / "assignments" / problem_set).rglob("*") if path.is_file())
+    found.update(KIT.glob("*.py"), (root / "solutions" / problem_set).glob("*.md"))
+    for folder in ("assignments", "autograder/checks"):
+        found.update(path for path in (root / folder / problem_set).rglob("*") if path.is_file() and path.parent.name != "__pycache__")
     return _digest(tuple((path, (status := path.stat()).st_mtime_ns, status.st_size) for path in sorted(found)))
 
 

@@ -14,7 +14,7 @@ import pytest
 from autograder import storing
 from autograder.checking import CheckResult
 from autograder.errors import KitError
-from autograder.grading import Result, Task
+from autograder.grading import Result, Task, course_digest
 from autograder.reporting import Question, Submission
 from autograder.sandbox import Limits
 from autograder.storing import Basis, Store
@@ -43,6 +43,15 @@ def test_a_key_under_which_nothing_lies_has_no_result(store):
 
 def test_a_folder_of_results_is_for_its_owner_alone(store):
     assert store.folder.stat().st_mode & 0o077 == 0
+
+
+def test_whatever_lies_beside_the_checks_is_part_of_the_course_but_its_bytecode(course):
+    digest, folder = course_digest("ps01_tiny", course.root), course.root / "autograder" / "checks" / "ps01_tiny"
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "public.pyc").write_bytes(b"compiled")
+    assert course_digest("ps01_tiny", course.root) == digest
+    (folder / "networks.safetensors").write_bytes(b"weights")
+    assert course_digest("ps01_tiny", course.root) != digest
 
 
 def test_a_key_names_everything_that_a_grade_rests_on_and_nothing_else():

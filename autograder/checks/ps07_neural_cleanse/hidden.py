@@ -392,10 +392,10 @@ def some_unseen(challenger, clean: int, infected: int) -> list[tuple[str, models
 
 
 def searched(student, model: models.MLP) -> torch.Tensor:
-    """For each label the smallest norm that reached it in 25 steps of 3 batches, along the slopes of the student's losses, by Adam as the paper sets it."""
+    """For each label the smallest norm that reached it in 25 steps of 3 batches, along the slopes of the student's losses, by Adam as the authors set it."""
     g, state, smallest = torch.Generator().manual_seed(1), Schedule.start(10), torch.full((10,), math.inf)
     theta, images = from_unit(torch.rand(10, 2, 8, 8, generator=g)), data.load("digits").test.images
-    mean, square = torch.zeros_like(theta), torch.zeros_like(theta)
+    mean, power = torch.zeros_like(theta), torch.zeros_like(theta)
     for step in range(25):
         success = torch.zeros(10)
         for batch in range(3):
@@ -405,9 +405,9 @@ def searched(student, model: models.MLP) -> torch.Tensor:
             said = model(torch.cat([Trigger(mask, pattern).stamp(x) for mask, pattern in zip(masks, patterns, strict=True)])).argmax(dim=1)
             success += (said.view(10, 10) == torch.arange(10)[:, None]).float().mean(dim=1) / 3
             slope = torch.cat([gradients[0][:, None], gradients[1]], dim=1).float() * (1 - theta.tanh() ** 2) / 2
-            mean, square = 0.5 * mean + 0.5 * slope, 0.9 * square + 0.1 * slope**2
+            mean, power = 0.5 * mean + 0.5 * slope, 0.9 * power + 0.1 * slope**2
             count = 3 * step + batch + 1
-            theta = theta - 0.1 * mean / (1 - 0.5**count) / ((square / (1 - 0.9**count)).sqrt() + 1e-8)
+            theta = theta - 0.1 * mean / (1 - 0.5**count) / ((power / (1 - 0.9**count)).sqrt() + 1e-8)
         norms = to_unit(theta)[:, 0].sum(dim=(1, 2))
         smallest, state = torch.where((success >= 0.99) & (norms < smallest), norms, smallest), update_weight(state, success >= 0.99)
     return smallest

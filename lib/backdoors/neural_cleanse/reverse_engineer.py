@@ -24,7 +24,7 @@ from backdoors.poisoning.triggers import Trigger, require_images, require_labels
 REACHED = 0.99  # of a step's images: the attack works
 STALE = 5 * PATIENCE
 LEARNING_RATE, BETAS, TINY = 0.1, (0.5, 0.9), 1e-8  # Adam's
-IN_CACHE = 2**17  # numbers of images that a CPU's network takes at a time: what its layers make of them stays in the cache
+IN_CACHE = 2**17  # numbers of images that a CPU's network takes at a time; which size is fastest depends on the machine's cache
 
 
 @dataclass(frozen=True)
